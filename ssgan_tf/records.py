@@ -1,0 +1,265 @@
+"""The TFRecord schema: one `tf.train.Example` an image, with the labelled mask.
+
+    image/encoded      PNG bytes, already at the data set's size and channels
+    image/format       b"png"
+    image/height, image/width, image/channels
+    image/class/label  int64, -1 where unlabelled: a withheld label is not in the file
+    image/labeled      int64, 0 or 1, the mask
+    image/key          stable id
+
+Shards are named SPLIT-00000-of-00008.tfrecord; `dataset.json` beside them describes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import google_crc32c
+import numpy as np
+import tensorflow as tf
+
+from ssgan_tf.errors import DataError
+
+SCHEMA_VERSION = 1
+UNLABELLED = -1
+
+
+class Split(NamedTuple):
+    """One split in memory: `images` uint8 [N, H, W, C], `labels` int32 [N] (-1 unlabelled), `keys` [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    keys: list[str]
+
+
+def example_bytes(
+    *, png: bytes, height: int, width: int, channels: int, label: int, key: str
+) -> bytes:
+    """Serialises one record; `label` -1 means unlabelled and sets the mask to 0."""
+
+    def ints(value: int) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    def raw(value: bytes) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    feature = {
+        "image/encoded": raw(png),
+        "image/format": raw(b"png"),
+        "image/height": ints(height),
+        "image/width": ints(width),
+        "image/channels": ints(channels),
+        "image/class/label": ints(label),
+        "image/labeled": ints(int(label != UNLABELLED)),
+        "image/key": raw(key.encode()),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """Returns the file name of shard `index` of `count`, for example train-00000-of-00008.tfrecord."""
+    return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
+    """Writes a TFRecord file beside its place and renames it, so that it is whole or absent.
+
+    Returns:
+        `{"name", "records", "bytes", "sha256"}` of the file.
+    """
+    partial = path.with_name(path.name + ".partial")
+    digest, count, size = hashlib.sha256(), 0, 0
+    with partial.open("wb") as file:
+        for record in records:
+            length = struct.pack("<Q", len(record))
+            frame = b"".join(
+                (
+                    length,
+                    struct.pack("<I", _masked_crc(length)),
+                    record,
+                    struct.pack("<I", _masked_crc(record)),
+                )
+            )
+            file.write(frame)
+            digest.update(frame)
+            count += 1
+            size += len(frame)
+    partial.rename(path)
+    return {"name": path.name, "records": count, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def iterate_records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields (offset of the payload, payload) for each record, checking both checksums.
+
+    Raises:
+        DataError: the file is truncated or a checksum does not fit; names the file and the record.
+    """
+    with path.open("rb") as file:
+        count = 0
+        while head := file.read(12):
+            bad = f"damaged TFRecord file {str(path)!r}: record {count}"
+            if len(head) < 12:
+                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+            (length,), (crc,) = struct.unpack("<Q", head[:8]), struct.unpack("<I", head[8:])
+            if _masked_crc(head[:8]) != crc:
+                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+            offset = file.tell()
+            body = file.read(length + 4)
+            if len(body) < length + 4:
+                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+            if _masked_crc(body[:length]) != struct.unpack("<I", body[length:])[0]:
+                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+            yield offset, body[:length]
+            count += 1
+
+
+_FEATURES = {
+    "image/encoded": tf.io.FixedLenFeature([], tf.string),
+    "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+    "image/labeled": tf.io.FixedLenFeature([], tf.int64),
+    "image/key": tf.io.FixedLenFeature([], tf.string),
+}
+
+
+def parse(serialized: tf.Tensor, shape: tuple[int, int, int]) -> dict[str, tf.Tensor]:
+    """Parses a batch of serialised records, in the graph.
+
+    Args:
+        serialized: string [B].
+        shape: (H, W, C) of the data set; a record of another shape is an InvalidArgumentError.
+
+    Returns:
+        `image` uint8 [B, H, W, C], `label` int32 [B] (-1 unlabelled), `key` string [B].
+    """
+    parsed = tf.io.parse_example(serialized, _FEATURES)
+
+    def decode(png: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.io.decode_png(png, channels=shape[2]), shape)
+
+    images = tf.map_fn(
+        decode, parsed["image/encoded"], fn_output_signature=tf.TensorSpec(shape, tf.uint8)
+    )
+    return {
+        "image": images,
+        "label": tf.cast(parsed["image/class/label"], tf.int32),
+        "key": parsed["image/key"],
+    }
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `dataset.json` says, for readers: shape, classes and the files of each split."""
+
+    folder: Path
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    splits: dict[str, dict[str, Any]]
+    document: dict[str, Any]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes K (0 for a data set without any label)."""
+        return len(self.class_names)
+
+    @classmethod
+    def load(cls, folder: Path) -> DatasetInfo:
+        """Reads `folder/dataset.json`.
+
+        Raises:
+            DataError: it is missing, not JSON, or of another schema version.
+        """
+        path = Path(folder) / "dataset.json"
+        try:
+            document = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise DataError(f"{str(folder)!r} holds no dataset.json: it is not prepared data.") from None
+        except ValueError as error:
+            raise DataError(f"{str(path)!r} is not valid JSON: {error}.") from None
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(
+                f"{str(path)!r} has schema version {document.get('schema_version')!r}; "
+                f"this version reads {SCHEMA_VERSION}. Run `ganpipe preprocess` again."
+            )
+        return cls(
+            folder=Path(folder),
+            image_shape=tuple(document["image_shape"]),
+            class_names=tuple(document["class_names"]),
+            splits=document["splits"],
+            document=document,
+        )
+
+    def shards(self, split: str) -> list[Path]:
+        """Returns the shard files of a split, in order, after checking that each has its size.
+
+        Raises:
+            DataError: no such split, or a shard is missing or has another size than recorded.
+        """
+        if split not in self.splits:
+            raise DataError(
+                f"{str(self.folder)!r} has no split {split!r}; it has {', '.join(sorted(self.splits))}."
+            )
+        paths = []
+        for shard in self.splits[split]["shards"]:
+            path = self.folder / shard["name"]
+            if not path.is_file():
+                raise DataError(f"shard {str(path)!r} is missing. Run `ganpipe preprocess` again.")
+            if path.stat().st_size != shard["bytes"]:
+                raise DataError(
+                    f"damaged TFRecord file {str(path)!r}: it has {path.stat().st_size} bytes, "
+                    f"{shard['bytes']} were written. Run `ganpipe preprocess` again."
+                )
+            paths.append(path)
+        return paths
+
+
+def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
+    """Reads a whole split into memory, checking every record's checksum.
+
+    Raises:
+        DataError: a shard is missing, truncated or corrupt.
+    """
+    images = np.empty((info.splits[split]["count"], *info.image_shape), np.uint8)
+    labels = np.empty(len(images), np.int32)
+    keys: list[str] = []
+    decode = tf.function(
+        lambda serialized: parse(serialized, info.image_shape),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+
+    def flush(payloads: list[bytes]) -> None:
+        start = len(keys)
+        try:
+            batch = decode(tf.constant(payloads))
+        except tf.errors.InvalidArgumentError as error:
+            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+        images[start : start + len(payloads)] = batch["image"].numpy()
+        labels[start : start + len(payloads)] = batch["label"].numpy()
+        keys.extend(key.decode() for key in batch["key"].numpy())
+
+    pending: list[bytes] = []
+    for path in info.shards(split):
+        for _, payload in iterate_records(path):
+            pending.append(payload)
+            if len(pending) == block:
+                flush(pending)
+                pending = []
+    if pending:
+        flush(pending)
+    if len(keys) != len(images):
+        raise DataError(
+            f"split {split!r} of {str(info.folder)!r} holds {len(keys)} records; "
+            f"dataset.json says {len(images)}. Run `ganpipe preprocess` again."
+        )
+    return Split(images, labels, keys)
