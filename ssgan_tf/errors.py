@@ -1,6 +1,6 @@
 """Errors that a user can act on, each with the exit code that a command line should end with.
 
-    raise UsageError("train.steps", got=-3, want="a whole number from 1")
+raise UsageError("train.steps", got=-3, want="a whole number from 1")
 """
 
 from __future__ import annotations

@@ -184,7 +184,9 @@ class DatasetInfo:
         try:
             document = json.loads(path.read_text())
         except FileNotFoundError:
-            raise DataError(f"{str(folder)!r} holds no dataset.json: it is not prepared data.") from None
+            raise DataError(
+                f"{str(folder)!r} holds no dataset.json: it is not prepared data."
+            ) from None
         except ValueError as error:
             raise DataError(f"{str(path)!r} is not valid JSON: {error}.") from None
         if document.get("schema_version") != SCHEMA_VERSION:
@@ -243,7 +245,9 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
         try:
             batch = decode(tf.constant(payloads))
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+            raise DataError(
+                f"a record of split {split!r} cannot be decoded: {error.message}"
+            ) from None
         images[start : start + len(payloads)] = batch["image"].numpy()
         labels[start : start + len(payloads)] = batch["label"].numpy()
         keys.extend(key.decode() for key in batch["key"].numpy())

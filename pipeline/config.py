@@ -1,0 +1,297 @@
+"""Settings: frozen dataclasses, filled from defaults < YAML file < command line, checked in one place.
+
+config = load_config(file=Path("run.yaml"), overrides=["train.steps=500"], options={...})
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A constraint on one setting: what is allowed, in words, and the test for it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: float) -> Rule:
+    """Allows numbers from `low`."""
+    return Rule(f"a number from {low}", lambda value: value >= low)
+
+
+def between(low: float, high: float) -> Rule:
+    """Allows numbers strictly between `low` and `high`."""
+    return Rule(f"a number between {low} and {high} (exclusive)", lambda value: low < value < high)
+
+
+def one_of(*choices: Any) -> Rule:
+    """Allows the given values."""
+    return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices)
+
+
+def setting(default: Any, text: str, rule: Rule | None = None) -> Any:
+    """Declares one setting: its default, its help text and its constraint."""
+    return field(default=default, metadata={"help": text, "rule": rule})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Settings of `ganpipe preprocess`."""
+
+    dataset: str = setting(
+        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian"
+    )
+    data_dir: str | None = setting(None, "where tensorflow_datasets keeps prepared data")
+    labels: str | None = setting(None, "CSV file of path,label for folder:PATH")
+    labels_per_class: int | str | None = setting(
+        None,
+        "labels kept for each class: a number or 'all'; default: all where the source has "
+        "unlabelled images, else 10",
+        Rule(
+            "a whole number from 1, or 'all'",
+            lambda v: v == "all" or (isinstance(v, int) and v >= 1),
+        ),
+    )
+    labeled_rate: float | None = setting(
+        None,
+        "share of the labels kept, stratified",
+        Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
+    )
+    image_size: int | None = setting(
+        None, "side of the square record images; default: the source's own size", at_least(4)
+    )
+    channels: int | None = setting(
+        None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3)
+    )
+    test_rate: float = setting(
+        0.2,
+        "share of the labelled images that becomes the test split, where the source has none",
+        between(0, 1),
+    )
+    validation_rate: float = setting(
+        0.0,
+        "share of the labelled images that becomes a validation split",
+        Rule("a share in [0, 1)", lambda v: 0 <= v < 1),
+    )
+    shards: int = setting(
+        8,
+        "TFRecord files a split",
+        Rule("a whole number from 1 to 99999", lambda v: 1 <= v <= 99999),
+    )
+    strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
+    runner: str = setting("in_memory", "Beam runner mode", one_of("in_memory", "multi_processing"))
+    workers: int = setting(2, "worker processes of multi_processing", at_least(1))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `ganpipe train` that hold for every recipe."""
+
+    recipe: str = setting("ssgan", "the system to train")
+    preset: str = setting("small", "the recipe's named settings: full, small, ...")
+    steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
+    batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
+    strategy: str = setting(
+        "default", "how to use devices", one_of("default", "mirrored", "multiworker")
+    )
+    replicas: int | None = setting(
+        None, "replicas of mirrored on a machine without GPUs", at_least(1)
+    )
+    precision: str = setting(
+        "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
+    )
+    average_decay: float = setting(
+        0.999, "decay of the weight average", Rule("a number in [0, 1)", lambda v: 0 <= v < 1)
+    )
+    steps_per_call: int = setting(50, "training steps in one tf.function call", at_least(1))
+    summary_every: int = setting(50, "steps between scalar summaries' flushes", at_least(1))
+    histogram_every: int = setting(500, "steps between weight histograms", at_least(1))
+    image_every: int = setting(500, "steps between sample grids", at_least(1))
+    checkpoint_every: int = setting(500, "steps between checkpoints", at_least(1))
+    keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1))
+    memory_limit_mb: int = setting(
+        4096, "training images are held in memory up to this size, else streamed", at_least(0)
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Settings of `ganpipe evaluate`."""
+
+    split: str = setting("test", "the split to evaluate on", one_of("test", "validation"))
+    batch_size: int = setting(256, "images a batch", at_least(1))
+    calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Settings of `ganpipe export`."""
+
+    version: int = setting(1, "version folder of the SavedModel", at_least(1))
+    check_images: int = setting(
+        64, "test images whose answers must agree after loading", at_least(1)
+    )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything `ganpipe run` needs; `recipe` is checked by the recipe itself."""
+
+    seed: int = setting(0, "seed of the label draw and of training", at_least(0))
+    draws: int = setting(1, "label draws; draw i uses seed + i", at_least(1))
+    baseline: bool = setting(True, "train the paired supervised baseline too")
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    export: ExportConfig = ExportConfig()
+    recipe: Mapping[str, Any] = field(default_factory=dict, metadata={"help": "recipe settings"})
+
+
+def load_config(
+    *,
+    file: Path | None = None,
+    overrides: tuple[str, ...] | list[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Builds the configuration: defaults, then `file`, then `overrides`, then `options`.
+
+    Args:
+        file: YAML mapping with the sections of `RunConfig`.
+        overrides: texts `section.key=value`, the value in YAML.
+        options: dotted keys to values, from the command line; None values are left out.
+
+    Raises:
+        UsageError: unknown key (with the nearest name), wrong type, or a value out of range.
+    """
+    document: dict[str, Any] = {}
+    if file is not None:
+        _merge(document, _read_yaml(file))
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(
+                f"--set wants section.key=value, for example train.steps=500; got {text!r}."
+            )
+        _put(document, key.strip(), _parse_yaml(value, f"--set {text}"))
+    for key, value in (options or {}).items():
+        if value is not None:
+            _put(document, key, value)
+    config = build(RunConfig, document)
+    if config.data.labels_per_class is not None and config.data.labeled_rate is not None:
+        raise UsageError("give either data.labels_per_class or data.labeled_rate, not both.")
+    return config
+
+
+def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
+    """Builds a (nested) settings dataclass from a mapping, checking names, types and rules."""
+    if not isinstance(document, Mapping):
+        raise UsageError(f"{path or 'the configuration'} must be a mapping; got {document!r}.")
+    hints = typing.get_type_hints(cls)
+    known = {item.name: item for item in dataclasses.fields(cls)}
+    values = {}
+    for key, value in document.items():
+        dotted = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            raise UsageError(
+                f"unknown setting {dotted!r}.{did_you_mean(str(key), known)} "
+                f"Valid here: {', '.join(sorted(known))}."
+            )
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            values[key] = build(typing.cast(type, hint), value or {}, dotted)
+        else:
+            values[key] = _checked(dotted, value, hint, known[key].metadata.get("rule"))
+    return cls(**values)
+
+
+def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    allowed = typing.get_args(hint) if union else (hint,)
+    if value is None and type(None) in allowed:
+        return None
+    if typing.get_origin(hint) is not None and not union:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
+        return dict(value)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if float in allowed and isinstance(value, str):
+        # YAML 1.1 reads 1e-3 (no dot) as text
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    kinds = tuple(kind for kind in allowed if kind is not type(None))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        want = " or ".join(
+            {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[
+                kind.__name__
+            ]
+            for kind in kinds
+        )
+        raise UsageError(f"{name} must be {rule.words if rule else want}; got {value!r}.")
+    if rule is not None and not rule.holds(value):
+        raise UsageError(
+            f"{name} must be {rule.words}; got {value!r}."
+            + (
+                did_you_mean(value, rule.words.removeprefix("one of ").split(", "))
+                if isinstance(value, str)
+                else ""
+            )
+        )
+    return value
+
+
+def as_document(config: Any) -> dict[str, Any]:
+    """Returns a settings dataclass as plain nested mappings, for YAML, JSON and fingerprints."""
+    return dataclasses.asdict(config)
+
+
+def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        below = document.setdefault(section, {})
+        if not isinstance(below, dict):
+            raise UsageError(f"setting {dotted!r}: {section!r} is not a section.")
+        document = below
+    document[last] = value
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _read_yaml(file: Path) -> Mapping[str, Any]:
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the configuration {str(file)!r}: {error.strerror}."
+        ) from None
+    document = _parse_yaml(text, str(file)) or {}
+    if not isinstance(document, Mapping):
+        raise UsageError(f"{str(file)!r} must hold a mapping of sections; got {document!r}.")
+    return document
+
+
+def _parse_yaml(text: str, place: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{place} is not valid YAML: {error}") from None
