@@ -48,9 +48,7 @@ def setting(default: Any, text: str, rule: Rule | None = None) -> Any:
 class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
-    dataset: str = setting(
-        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian"
-    )
+    dataset: str = setting("digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian")
     data_dir: str | None = setting(None, "where tensorflow_datasets keeps prepared data")
     labels: str | None = setting(None, "CSV file of path,label for folder:PATH")
     labels_per_class: int | str | None = setting(
@@ -70,9 +68,7 @@ class DataConfig:
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
     )
-    channels: int | None = setting(
-        None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3)
-    )
+    channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     test_rate: float = setting(
         0.2,
         "share of the labelled images that becomes the test split, where the source has none",
@@ -101,12 +97,8 @@ class TrainConfig:
     preset: str = setting("small", "the recipe's named settings: full, small, ...")
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
-    strategy: str = setting(
-        "default", "how to use devices", one_of("default", "mirrored", "multiworker")
-    )
-    replicas: int | None = setting(
-        None, "replicas of mirrored on a machine without GPUs", at_least(1)
-    )
+    strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
+    replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
     )
@@ -138,9 +130,7 @@ class ExportConfig:
     """Settings of `ganpipe export`."""
 
     version: int = setting(1, "version folder of the SavedModel", at_least(1))
-    check_images: int = setting(
-        64, "test images whose answers must agree after loading", at_least(1)
-    )
+    check_images: int = setting(64, "test images whose answers must agree after loading", at_least(1))
 
 
 @dataclass(frozen=True)
@@ -179,9 +169,7 @@ def load_config(
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UsageError(
-                f"--set wants section.key=value, for example train.steps=500; got {text!r}."
-            )
+            raise UsageError(f"--set wants section.key=value, for example train.steps=500; got {text!r}.")
         _put(document, key.strip(), _parse_yaml(value, f"--set {text}"))
     for key, value in (options or {}).items():
         if value is not None:
@@ -279,9 +267,7 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
     try:
         text = file.read_text()
     except OSError as error:
-        raise UsageError(
-            f"cannot read the configuration {str(file)!r}: {error.strerror}."
-        ) from None
+        raise UsageError(f"cannot read the configuration {str(file)!r}: {error.strerror}.") from None
     document = _parse_yaml(text, str(file)) or {}
     if not isinstance(document, Mapping):
         raise UsageError(f"{str(file)!r} must hold a mapping of sections; got {document!r}.")

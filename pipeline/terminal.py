@@ -47,9 +47,7 @@ class Terminal:
 
         def line(row: Sequence[str]) -> str:
             cells = [str(row[0]).ljust(widths[0])]
-            cells += [
-                str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)
-            ]
+            cells += [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
             return "  " + "   ".join(cells)
 
         self.say(title)

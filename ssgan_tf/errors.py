@@ -58,6 +58,4 @@ def unknown(kind: str, value: str, choices: Iterable[str]) -> UsageError:
         choices: the valid names; all are listed in the message.
     """
     choices = sorted(choices)
-    return UsageError(
-        f"unknown {kind} {value!r}.{did_you_mean(value, choices)} Valid: {', '.join(choices)}."
-    )
+    return UsageError(f"unknown {kind} {value!r}.{did_you_mean(value, choices)} Valid: {', '.join(choices)}.")

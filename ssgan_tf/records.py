@@ -38,9 +38,7 @@ class Split(NamedTuple):
     keys: list[str]
 
 
-def example_bytes(
-    *, png: bytes, height: int, width: int, channels: int, label: int, key: str
-) -> bytes:
+def example_bytes(*, png: bytes, height: int, width: int, channels: int, label: int, key: str) -> bytes:
     """Serialises one record; `label` -1 means unlabelled and sets the mask to 0."""
 
     def ints(value: int) -> tf.train.Feature:
@@ -148,9 +146,7 @@ def parse(serialized: tf.Tensor, shape: tuple[int, int, int]) -> dict[str, tf.Te
     def decode(png: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.io.decode_png(png, channels=shape[2]), shape)
 
-    images = tf.map_fn(
-        decode, parsed["image/encoded"], fn_output_signature=tf.TensorSpec(shape, tf.uint8)
-    )
+    images = tf.map_fn(decode, parsed["image/encoded"], fn_output_signature=tf.TensorSpec(shape, tf.uint8))
     return {
         "image": images,
         "label": tf.cast(parsed["image/class/label"], tf.int32),
@@ -184,9 +180,7 @@ class DatasetInfo:
         try:
             document = json.loads(path.read_text())
         except FileNotFoundError:
-            raise DataError(
-                f"{str(folder)!r} holds no dataset.json: it is not prepared data."
-            ) from None
+            raise DataError(f"{str(folder)!r} holds no dataset.json: it is not prepared data.") from None
         except ValueError as error:
             raise DataError(f"{str(path)!r} is not valid JSON: {error}.") from None
         if document.get("schema_version") != SCHEMA_VERSION:
@@ -245,9 +239,7 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
         try:
             batch = decode(tf.constant(payloads))
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(
-                f"a record of split {split!r} cannot be decoded: {error.message}"
-            ) from None
+            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
         images[start : start + len(payloads)] = batch["image"].numpy()
         labels[start : start + len(payloads)] = batch["label"].numpy()
         keys.extend(key.decode() for key in batch["key"].numpy())
