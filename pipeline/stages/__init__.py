@@ -1,0 +1,1 @@
+"""The stages: one spec and one `run` each. No stage imports another."""

@@ -1,0 +1,76 @@
+"""Losses: pure functions on logits and features, each a scalar float32.
+
+Where a loss needs the whole global batch (a masked mean, a mean of features), it takes the step's
+`StepContext`; all others are means over the local batch, which the loop averages over replicas.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from ssgan_tf.training.step_context import StepContext
+
+
+def sigmoid_cross_entropy(logits: tf.Tensor, target: float) -> tf.Tensor:
+    """Mean sigmoid cross-entropy of logits [B, ...] against one constant target in [0, 1]."""
+    logits = tf.cast(logits, tf.float32)
+    labels = tf.fill(tf.shape(logits), tf.constant(target, tf.float32))
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+
+
+def masked_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, step: StepContext) -> tf.Tensor:
+    """Softmax cross-entropy over the labelled examples of the global batch, divided by their number.
+
+    Args:
+        logits: [B, K].
+        labels: int [B], -1 where unlabelled.
+        step: gives the count of labelled examples over all replicas.
+
+    Returns:
+        Scalar; 0 where the global batch holds no label.
+    """
+    mask = tf.cast(labels >= 0, tf.float32)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=tf.maximum(labels, 0), logits=tf.cast(logits, tf.float32)
+    )
+    total = step.all_sum(tf.reduce_sum(mask * losses))
+    count = step.all_sum(tf.reduce_sum(mask))
+    return tf.math.divide_no_nan(total, count)
+
+
+def feature_matching(real: tf.Tensor, fake: tf.Tensor, step: StepContext) -> tf.Tensor:
+    """Mean over features of (global batch mean of real - global batch mean of fake) squared.
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.1, with the mean over the
+    features instead of their sum.
+
+    Args:
+        real: features of real images [B, F]; no gradient flows into them.
+        fake: features of generated images [B, F].
+        step: averages over all replicas.
+    """
+    real_mean = step.all_mean(tf.reduce_mean(tf.cast(real, tf.float32), 0))
+    fake_mean = step.all_mean(tf.reduce_mean(tf.cast(fake, tf.float32), 0))
+    return tf.reduce_mean(tf.math.squared_difference(tf.stop_gradient(real_mean), fake_mean))
+
+
+def k_logit_real(class_logits: tf.Tensor) -> tf.Tensor:
+    """Mean of softplus(-s) with s = logsumexp of the K class logits [B, K]; p(real) = sigmoid(s).
+
+    Salimans et al. 2016, section 5: the fake logit is fixed at 0.
+    """
+    evidence = tf.reduce_logsumexp(tf.cast(class_logits, tf.float32), axis=-1)
+    return tf.reduce_mean(tf.nn.softplus(-evidence))
+
+
+def k_logit_fake(class_logits: tf.Tensor) -> tf.Tensor:
+    """Mean of softplus(s) on generated images; see `k_logit_real`."""
+    evidence = tf.reduce_logsumexp(tf.cast(class_logits, tf.float32), axis=-1)
+    return tf.reduce_mean(tf.nn.softplus(evidence))
+
+
+def masked_accuracy(logits: tf.Tensor, labels: tf.Tensor, step: StepContext) -> tf.Tensor:
+    """Share of the labelled examples of the global batch whose largest logit is the label's."""
+    mask = tf.cast(labels >= 0, tf.float32)
+    hit = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
+    return tf.math.divide_no_nan(step.all_sum(tf.reduce_sum(mask * hit)), step.all_sum(tf.reduce_sum(mask)))

@@ -1,0 +1,1 @@
+"""Metrics on NumPy arrays: classification, calibration, generation."""

@@ -1,0 +1,1 @@
+"""Layers and networks, named as the papers name them."""

@@ -1,0 +1,207 @@
+"""Semi-supervised GAN, DCGAN-like, with K+1 logits: the main system.
+
+Command:   ganpipe run --recipe ssgan --preset full --dataset idx:FOLDER --labeled-rate 0.2
+Cost:      the full size (64x64, width 1) needs about 4.6 GFLOP an image and step.
+Expected:  see the table of measured results in the README.
+
+Logit 0 says real or fake (1 = fake), logits 1..K are the classes. The faithful loss trains all K+1 with
+one softmax on labelled images and logit 0 with a sigmoid. The two pull against each other: a softmax is
+unchanged when a constant is added to all logits, the sigmoid is not. `loss="k_logits"` is the form of
+Salimans et al. 2016 without that conflict: K logits, the fake logit fixed at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from ssgan_tf import losses, pixels
+from ssgan_tf.errors import UsageError
+from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs
+from ssgan_tf.recipes.recipe import Batch, Losses, Networks, Recipe, Stream, System, Update
+from ssgan_tf.training.step_context import StepContext
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `ssgan`; the defaults are the documented system.
+
+    Attributes:
+        image_size: side of the networks' images: 16, 32, 64 or 128.
+        width: multiplies the number of filters of every layer.
+        loss: "faithful" (K+1 logits, softmax and sigmoid) or "k_logits".
+        update: "simultaneous" (both networks from one forward pass) or "alternating" (the
+            discriminator first, the generator against the updated one).
+        labelled_batch: labelled images that each step takes from a stream of their own, beside the
+            masked batch; 0 leaves the masked batch alone, as the original has it.
+    """
+
+    image_size: int = 64
+    width: float = 1.0
+    latent_size: int = 100
+    dropout: float = 0.3
+    loss: str = "faithful"
+    update: str = "simultaneous"
+    steps: int = 3283
+    batch_size: int = 128
+    labelled_batch: int = 0
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+
+
+class SSGAN(System):
+    """The networks and losses of `ssgan`."""
+
+    classifier = "discriminator"
+    generator = "generator"
+    settings: Settings
+
+    def streams(self) -> dict[str, Stream]:
+        """The masked batch and, where set, a batch of labelled images."""
+        streams = {"images": Stream(self.settings.batch_size)}
+        if self.settings.labelled_batch:
+            streams["labelled"] = Stream(self.settings.labelled_batch, labelled_only=True)
+        return streams
+
+    def build_networks(self) -> Networks:
+        """Builds the discriminator and the generator."""
+        s, spec = self.settings, self.data
+        extra = {"faithful": 1, "k_logits": 0}
+        if s.loss not in extra:
+            raise UsageError(f"recipe.loss must be faithful or k_logits; got {s.loss!r}.")
+        shape = {"image_size": s.image_size, "width": s.width, "dropout": s.dropout, "dtype": self.dtype}
+        discriminator = Discriminator(units=spec.num_classes + extra[s.loss], **shape)
+        generator = Generator(image_channels=spec.image_shape[2], **shape)
+        discriminator(generator(tf.zeros([1, s.latent_size])))
+        return {"discriminator": discriminator, "generator": generator}
+
+    def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Adam for both networks."""
+        s = self.settings
+        return {
+            name: keras.optimizers.Adam(s.learning_rate, beta_1=s.beta_1)
+            for name in ("discriminator", "generator")
+        }
+
+    def updates(self) -> Sequence[Update]:
+        """One simultaneous update, or two alternating ones."""
+        forms: dict[str, Sequence[Update]] = {
+            "simultaneous": [self._both],
+            "alternating": [self._discriminator, self._generator],
+        }
+        if self.settings.update not in forms:
+            raise UsageError(
+                f"recipe.update must be simultaneous or alternating; got {self.settings.update!r}."
+            )
+        return forms[self.settings.update]
+
+    def _scaled(self, images: tf.Tensor) -> tf.Tensor:
+        return pixels.scale(images, -1.0, 1.0, self.settings.image_size)
+
+    def _fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
+        z = step.normal([batch.label.shape[0], self.settings.latent_size])
+        return networks["generator"](z, training=True)
+
+    def _passes(
+        self, networks: Networks, batches: Mapping[str, Batch], fakes: tf.Tensor, step: StepContext
+    ) -> tuple[Outputs, Outputs, Outputs, tf.Tensor]:
+        """The discriminator on labelled, real and generated images, and the labels of the first."""
+        discriminator, batch = networks["discriminator"], batches["images"]
+        real = discriminator(self._scaled(batch.image), training=True)
+        labelled, labels = real, batch.label
+        if "labelled" in batches:
+            with step.frozen_statistics():
+                labelled = discriminator(self._scaled(batches["labelled"].image), training=True)
+            labels = batches["labelled"].label
+        with step.frozen_statistics():
+            fake = discriminator(fakes, training=True)
+        return labelled, real, fake, labels
+
+    def _discriminator_loss(
+        self, labelled: Outputs, real: Outputs, fake: Outputs, labels: tf.Tensor, step: StepContext
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        if self.settings.loss == "faithful":
+            # the label vector extended by a 0 in front: class k is logit k + 1
+            shifted = tf.where(labels >= 0, labels + 1, -1)
+            supervised = losses.masked_cross_entropy(labelled.logits, shifted, step)
+            on_real = losses.sigmoid_cross_entropy(real.logits[:, 0], 0.0)
+            on_fake = losses.sigmoid_cross_entropy(fake.logits[:, 0], 1.0)
+            classes = labelled.logits[:, 1:]
+        else:
+            supervised = losses.masked_cross_entropy(labelled.logits, labels, step)
+            on_real = 0.5 * losses.k_logit_real(real.logits)
+            on_fake = 0.5 * losses.k_logit_fake(fake.logits)
+            classes = labelled.logits
+        record = {
+            "discriminator/supervised": supervised,
+            "discriminator/real": on_real,
+            "discriminator/fake": on_fake,
+            "discriminator/labelled_accuracy": losses.masked_accuracy(classes, labels, step),
+        }
+        return supervised + on_real + on_fake, record
+
+    def _generator_loss(
+        self, real: Outputs, fake: Outputs, step: StepContext
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        matching = losses.feature_matching(real.features, fake.features, step)
+        if self.settings.loss == "faithful":
+            adversarial = losses.sigmoid_cross_entropy(fake.logits[:, 0], 0.0)
+            record = {"generator/adversarial": adversarial, "generator/feature_matching": matching}
+            return adversarial + matching, record
+        return matching, {"generator/feature_matching": matching}
+
+    def _both(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
+        fakes = self._fakes(networks, batches["images"], step)
+        labelled, real, fake, labels = self._passes(networks, batches, fakes, step)
+        d_loss, d_record = self._discriminator_loss(labelled, real, fake, labels, step)
+        g_loss, g_record = self._generator_loss(real, fake, step)
+        return Losses({"discriminator": d_loss, "generator": g_loss}, d_record | g_record)
+
+    def _discriminator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
+        fakes = tf.stop_gradient(self._fakes(networks, batches["images"], step))
+        loss, record = self._discriminator_loss(*self._passes(networks, batches, fakes, step), step)
+        return Losses({"discriminator": loss}, record)
+
+    def _generator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
+        fakes = self._fakes(networks, batches["images"], step)
+        with step.frozen_statistics():
+            real = networks["discriminator"](self._scaled(batches["images"].image), training=True)
+            fake = networks["discriminator"](fakes, training=True)
+        loss, record = self._generator_loss(real, fake, step)
+        return Losses({"generator": loss}, record)
+
+    def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Class logits [B, K]; logit 0 of the faithful form is left out."""
+        logits = networks["discriminator"](self._scaled(images), training=training).logits
+        return logits[:, 1:] if self.settings.loss == "faithful" else logits
+
+    def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """1 - sigmoid(logit 0) in the faithful form, else sigmoid(logsumexp of the class logits)."""
+        logits = networks["discriminator"](self._scaled(images)).logits
+        if self.settings.loss == "faithful":
+            return tf.sigmoid(-logits[:, 0])
+        return tf.sigmoid(tf.reduce_logsumexp(logits, -1))
+
+    def latent(self, count: int, seed: int) -> tf.Tensor:
+        """Draws z ~ N(0, 1)."""
+        return tf.random.stateless_normal([count, self.settings.latent_size], [seed, 0])
+
+    def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
+        """Generates images in inference mode: no dropout, moving statistics."""
+        return pixels.unscale(networks["generator"](latent), -1.0, 1.0)
+
+
+RECIPE = Recipe(
+    name="ssgan",
+    settings=Settings,
+    system=SSGAN,
+    presets={
+        "small": {"image_size": 32, "width": 0.25, "batch_size": 64, "labelled_batch": 32, "steps": 2000},
+        "digits": {"image_size": 16, "width": 0.25, "batch_size": 64, "labelled_batch": 32, "steps": 1000},
+    },
+    semi_supervised=True,
+    baseline="supervised",
+)

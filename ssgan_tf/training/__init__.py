@@ -1,0 +1,1 @@
+"""The training loop and what it gives every recipe: strategy, precision, averages, checkpoints."""

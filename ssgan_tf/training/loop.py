@@ -1,0 +1,243 @@
+"""The training loop: many steps in one `tf.function` call, the same code for every strategy.
+
+    loop = Loop(system, batches, strategy, options, seed=0, folder=folder)
+    loop.run()
+
+Inside a step each update of the recipe is one forward pass, one gradient for each network that it
+trains, and one optimizer step each; the weight averages follow. Outside, every interval has its own
+action (`summaries.py`, `checkpoints.py`), and nothing of it changes a weight.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ssgan_tf.errors import TrainingDiverged
+from ssgan_tf.recipes.recipe import Losses, System
+from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
+from ssgan_tf.training.batches import check_batch_sizes
+from ssgan_tf.training.checkpoints import Checkpoints, network_variables
+from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.training.summaries import Summaries
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Settings of the loop; all `*_every` are in steps."""
+
+    steps: int
+    steps_per_call: int = 50
+    summary_every: int = 50
+    histogram_every: int = 500
+    image_every: int = 500
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 3
+    average_decay: float = 0.999
+
+
+class Loop:
+    """Trains a system.
+
+    Args:
+        system: networks and losses.
+        batches: gives each replica its batch of every stream.
+        strategy: where replicas run.
+        options: intervals and counts.
+        seed: of initial weights and of all randomness of the steps.
+        folder: gets `checkpoints/`, `events/` and `samples/`.
+        write: False on a worker that is not the chief.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        batches: Any,
+        strategy: tf.distribute.Strategy,
+        options: LoopOptions,
+        *,
+        seed: int,
+        folder: Path,
+        write: bool = True,
+    ) -> None:
+        check_batch_sizes(system.streams(), strategy.num_replicas_in_sync)
+        self.system, self.batches, self.strategy = system, batches, strategy
+        self.options, self.seed, self.folder = options, seed, Path(folder)
+        keras.utils.set_random_seed(seed)
+        with strategy.scope():
+            self.networks = system.build_networks()
+            system.initialise(self.networks, batches.first_images(512))
+            self.averages = system.build_networks()
+            copy_weights(self.averages, self.networks)
+            self.optimizers = self._build_optimizers()
+            self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.updates = system.updates()
+        self.checkpoints = Checkpoints(
+            self.folder / "checkpoints", self._state(), options.keep_checkpoints, write
+        )
+        self.summaries = Summaries(self.folder, system, write)
+        self.names: list[str] = []
+        self._run_steps = tf.function(self._steps, reduce_retracing=True)
+
+    def _build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        optimizers = self.system.build_optimizers()
+        if self.system.dtype == "mixed_float16":
+            optimizers = {
+                name: keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**12)
+                for name, inner in optimizers.items()
+            }
+        for name, optimizer in optimizers.items():
+            optimizer.build(self.networks[name].trainable_variables)
+        return optimizers
+
+    def _state(self) -> dict[str, tf.Variable]:
+        state = network_variables("weight", self.networks)
+        state |= network_variables("average", self.averages)
+        state |= network_variables("optimizer", self.optimizers)
+        return state | {"step": self.step}
+
+    # One step on one replica ---------------------------------------------------------------------
+
+    def _replica_step(self, step: tf.Tensor, element: Any) -> tf.Tensor:
+        context = StepContext(self.seed, step)
+        record: dict[str, tf.Tensor] = {}
+        with context.entered():
+            batches = self.batches.local(context, element)
+            for update in self.updates:
+                with tf.GradientTape(persistent=True) as tape:
+                    losses = update(self.networks, batches, context)
+                    scaled = self._scaled(losses, context.replicas)
+                # all gradients belong to the weights before this update
+                gradients = {name: tape.gradient(loss, self._trained(name)) for name, loss in scaled.items()}
+                for name, gradient in gradients.items():
+                    self.optimizers[name].apply(
+                        self._complete(name, gradient), self.networks[name].trainable_variables
+                    )
+                record |= losses.record
+                record |= {f"{name}/loss": loss for name, loss in losses.minimise.items()}
+        self.names = list(record)
+        return tf.stack([tf.cast(context.all_mean(value), tf.float32) for value in record.values()])
+
+    def _scaled(self, losses: Losses, replicas: int) -> dict[str, tf.Tensor]:
+        # Keras sums gradients over the replicas; the global loss is their mean
+        return {
+            name: self.optimizers[name].scale_loss(loss / replicas) for name, loss in losses.minimise.items()
+        }
+
+    def _trained(self, name: str) -> list[tf.Variable]:
+        return [variable.value for variable in self.networks[name].trainable_variables]
+
+    def _complete(self, name: str, gradients: list[tf.Tensor | None]) -> list[tf.Tensor]:
+        for variable, gradient in zip(self.networks[name].trainable_variables, gradients, strict=True):
+            if gradient is None:
+                raise ValueError(
+                    f"{variable.path} of the {name} gets no gradient: a layer is left out of the "
+                    "forward pass, or a loss does not reach it"
+                )
+        return gradients  # type: ignore[return-value]
+
+    # Many steps in one call ----------------------------------------------------------------------
+
+    def _steps(self, first: tf.Tensor, count: tf.Tensor, iterator: Any = None) -> tf.Tensor:
+        history = tf.TensorArray(tf.float32, size=tf.cast(count, tf.int32))
+        for i in tf.range(count):
+            element = next(iterator) if iterator is not None else None
+            values = self.strategy.run(self._replica_step, args=(first + i, element))
+            values = self.strategy.experimental_local_results(values)[0]
+            rate = update_rate(self.options.average_decay, first + i)
+            update_averages(self.averages, self.networks, rate)
+            history = history.write(tf.cast(i, tf.int32), values)
+        return history.stack()
+
+    # The run -------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        on_progress: Callable[[int, dict[str, float]], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> int:
+        """Trains from the newest checkpoint (or the start) to `options.steps`.
+
+        Args:
+            on_progress: called after every call with the step reached and the latest values.
+            stop: when set, a checkpoint is written and the run ends early.
+
+        Returns:
+            The step reached.
+
+        Raises:
+            TrainingDiverged: a loss or weight is not finite; names the step and the term.
+        """
+        self.checkpoints.restore()
+        options, step = self.options, int(self.step.numpy())
+        self.summaries.begin(self.networks, step)
+        iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
+        while step < options.steps and not (stop and stop.is_set()):
+            count = self._until_next_action(step)
+            with self.summaries.timed(count):
+                arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
+                history = self._run_steps(*arguments, iterator).numpy()
+            self._check_losses(step, history)
+            self.summaries.losses(step, self.names, history)
+            step += count
+            self.step.assign(step)
+            latest = dict(zip(self.names, history[-1].tolist(), strict=True))
+            if on_progress:
+                on_progress(step, latest | {"examples/s": self.summaries.examples_per_second})
+            self._act(step)
+        if stop and stop.is_set() and step < options.steps:
+            self._save(step)
+        self.summaries.close()
+        return step
+
+    def _until_next_action(self, step: int) -> int:
+        options = self.options
+        intervals = (
+            options.summary_every,
+            options.histogram_every,
+            options.image_every,
+            options.checkpoint_every,
+        )
+        due = min(every - step % every for every in intervals)
+        return min(due, options.steps_per_call, options.steps - step)
+
+    def _act(self, step: int) -> None:
+        options = self.options
+        last = step == options.steps
+        if step % options.histogram_every == 0 or last:
+            self.summaries.histograms(step, self.networks)
+        if step % options.image_every == 0 or last:
+            self.summaries.samples(step, self.averages)
+        if step % options.checkpoint_every == 0 or last:
+            self._save(step)
+
+    def _save(self, step: int) -> None:
+        for name, variable in self._state().items():
+            if variable.dtype.is_floating and not np.all(np.isfinite(variable.numpy())):
+                raise TrainingDiverged(
+                    f"training diverged: {name} is not finite at step {step}. {self._kept()}"
+                )
+        self.checkpoints.save(step)
+
+    def _check_losses(self, step: int, history: np.ndarray) -> None:
+        if np.all(np.isfinite(history)):
+            return
+        row, column = np.argwhere(~np.isfinite(history))[0]
+        value = float(history[row, column])
+        what = "NaN" if math.isnan(value) else "infinite"
+        raise TrainingDiverged(
+            f"training diverged: {self.names[column]} is {what} at step {step + int(row)}. {self._kept()}"
+        )
+
+    def _kept(self) -> str:
+        latest = self.checkpoints.latest
+        kept = f"The last good checkpoint is kept: {latest}." if latest else "No checkpoint was written yet."
+        return f"{kept} A lower recipe.learning_rate or train.precision=float32 may help."

@@ -1,0 +1,97 @@
+"""A trained system on disk: `training.json` beside the checkpoints, and how to load it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ssgan_tf.errors import DataError
+from ssgan_tf.recipes import load_recipe
+from ssgan_tf.recipes.recipe import DataSpec, Networks, System
+from ssgan_tf.training.checkpoints import latest_checkpoint, network_variables, read_variables
+
+FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What was trained: enough to build the system again.
+
+    Attributes:
+        settings: the recipe's settings as plain values.
+        image_shape: record images (H, W, C).
+        dtype: Keras dtype policy.
+        seed: seed of weights, order and noise.
+        loop: settings of the loop, for the reader.
+    """
+
+    recipe: str
+    settings: dict[str, Any]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    dtype: str
+    seed: int
+    loop: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Writes `folder/training.json`."""
+        path = folder / FILE
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingRecord:
+        """Reads `folder/training.json`.
+
+        Raises:
+            DataError: it is missing or not of this form.
+        """
+        path = Path(folder) / FILE
+        try:
+            document = json.loads(path.read_text())
+            return cls(
+                **{
+                    **document,
+                    "image_shape": tuple(document["image_shape"]),
+                    "class_names": tuple(document["class_names"]),
+                }
+            )
+        except FileNotFoundError:
+            raise DataError(f"{str(folder)!r} holds no {FILE}: it is not a trained model.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{str(path)!r} is not a training record: {error}.") from None
+
+    def build(self) -> System:
+        """Builds the system; no variables yet."""
+        recipe = load_recipe(self.recipe)
+        settings = recipe.configure("full", self.settings)
+        return recipe.build(settings, DataSpec(self.image_shape, len(self.class_names)), self.dtype)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A loaded system with its averaged networks."""
+
+    record: TrainingRecord
+    system: System
+    networks: Networks
+    step: int
+
+
+def load_trained(folder: Path) -> Trained:
+    """Loads the averaged networks of the newest checkpoint below `folder`.
+
+    Raises:
+        DataError: no record, no checkpoint, a damaged one, or one of another recipe.
+    """
+    record = TrainingRecord.load(folder)
+    system = record.build()
+    networks = system.build_networks()
+    path = latest_checkpoint(Path(folder) / "checkpoints")
+    if path is None:
+        raise DataError(f"{str(folder)!r} holds no checkpoint.")
+    read_variables(path, network_variables("average", networks))
+    return Trained(record, system, networks, int(path.name.rpartition("-")[2]))
