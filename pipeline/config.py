@@ -65,6 +65,9 @@ class DataConfig:
         "share of the labels kept, stratified",
         Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
     )
+    labelled_keys: str | None = setting(
+        None, "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)"
+    )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
     )
@@ -94,7 +97,7 @@ class TrainConfig:
     """Settings of `ganpipe train` that hold for every recipe."""
 
     recipe: str = setting("ssgan", "the system to train")
-    preset: str = setting("small", "the recipe's named settings: full, small, ...")
+    preset: str = setting("small", "the recipe's named settings: small (two cores) or full (as published)")
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))

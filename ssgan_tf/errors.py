@@ -43,6 +43,12 @@ class GateRefused(GanpipeError):
     exit_code = 5
 
 
+class Interrupted(GanpipeError):
+    """A signal ended the run cleanly; running the same command again continues it."""
+
+    exit_code = 130
+
+
 def did_you_mean(value: str, choices: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the nearest choice, or "" when none is near."""
     near = difflib.get_close_matches(str(value), list(choices), n=1, cutoff=0.5)

@@ -43,6 +43,11 @@ def strides_for(image_size: int) -> tuple[int, int, int]:
     return STRIDES[image_size]
 
 
+def fitting_size(image_shape: tuple[int, int, int]) -> int:
+    """Returns the smallest side the networks are defined for that holds images (H, W, C)."""
+    return next((size for size in STRIDES if size >= max(image_shape[:2])), max(STRIDES))
+
+
 def conv(filters: int, kernel: int, stride: int, padding: str, dtype: str) -> keras.layers.Layer:
     """A convolution with DCGAN's initial weights, N(0, 0.02)."""
     return keras.layers.Conv2D(

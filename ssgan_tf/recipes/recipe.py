@@ -132,6 +132,11 @@ class Recipe:
     semi_supervised: bool = False
     baseline: str | None = None
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the system classifies and so needs classes."""
+        return self.system.classifier is not None
+
     def configure(self, preset: str, overrides: Mapping[str, Any]) -> Any:
         """Builds the settings: defaults, then the preset, then the overrides.
 

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.errors import UsageError
-from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs
-from ssgan_tf.recipes.recipe import Batch, Losses, Networks, Recipe, Stream, System, Update
+from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
+from ssgan_tf.recipes.recipe import Batch, DataSpec, Losses, Networks, Recipe, Stream, System, Update
 from ssgan_tf.training.step_context import StepContext
 
 
@@ -30,7 +30,8 @@ class Settings:
     """Settings of `ssgan`; the defaults are the documented system.
 
     Attributes:
-        image_size: side of the networks' images: 16, 32, 64 or 128.
+        image_size: side of the networks' images: 16, 32, 64 or 128; 0: the smallest of them that holds
+            the data's images.
         width: multiplies the number of filters of every layer.
         loss: "faithful" (K+1 logits, softmax and sigmoid) or "k_logits".
         update: "simultaneous" (both networks from one forward pass) or "alternating" (the
@@ -59,6 +60,10 @@ class SSGAN(System):
     generator = "generator"
     settings: Settings
 
+    def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
+        super().__init__(settings, data, dtype)
+        self.image_size = settings.image_size or fitting_size(data.image_shape)
+
     def streams(self) -> dict[str, Stream]:
         """The masked batch and, where set, a batch of labelled images."""
         streams = {"images": Stream(self.settings.batch_size)}
@@ -72,7 +77,7 @@ class SSGAN(System):
         extra = {"faithful": 1, "k_logits": 0}
         if s.loss not in extra:
             raise UsageError(f"recipe.loss must be faithful or k_logits; got {s.loss!r}.")
-        shape = {"image_size": s.image_size, "width": s.width, "dropout": s.dropout, "dtype": self.dtype}
+        shape = {"image_size": self.image_size, "width": s.width, "dropout": s.dropout, "dtype": self.dtype}
         discriminator = Discriminator(units=spec.num_classes + extra[s.loss], **shape)
         generator = Generator(image_channels=spec.image_shape[2], **shape)
         discriminator(generator(tf.zeros([1, s.latent_size])))
@@ -99,7 +104,7 @@ class SSGAN(System):
         return forms[self.settings.update]
 
     def _scaled(self, images: tf.Tensor) -> tf.Tensor:
-        return pixels.scale(images, -1.0, 1.0, self.settings.image_size)
+        return pixels.scale(images, -1.0, 1.0, self.image_size)
 
     def _fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
         z = step.normal([batch.label.shape[0], self.settings.latent_size])
@@ -199,8 +204,15 @@ RECIPE = Recipe(
     settings=Settings,
     system=SSGAN,
     presets={
-        "small": {"image_size": 32, "width": 0.25, "batch_size": 64, "labelled_batch": 32, "steps": 2000},
-        "digits": {"image_size": 16, "width": 0.25, "batch_size": 64, "labelled_batch": 32, "steps": 1000},
+        "small": {
+            "image_size": 0,
+            "width": 0.25,
+            "loss": "k_logits",
+            "batch_size": 64,
+            "labelled_batch": 32,
+            "learning_rate": 6e-4,
+            "steps": 1200,
+        },
     },
     semi_supervised=True,
     baseline="supervised",

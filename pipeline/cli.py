@@ -1,0 +1,214 @@
+"""The `ganpipe` command: parse, call, print. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import options
+from pipeline.config import RunConfig, load_config
+from pipeline.errors import GanpipeError, did_you_mean, writing_to
+from pipeline.terminal import Terminal, quiet_libraries
+
+
+class Commands(click.Group):
+    """A group that knows near misses, and ends with the exit code of a user's error."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds the command; names the nearest one when there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message = f"{error.message.rstrip('.')}.{did_you_mean(args[0], self.commands)}"
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; a user's error becomes one message and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except GanpipeError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ganpipe")
+def main() -> None:
+    """Semi-supervised GANs: from a pile of mostly unlabelled images to a served classifier.
+
+    \b
+    ganpipe run                                  the whole chain, on bundled digits
+    ganpipe run --dataset folder:photos --labels labels.csv --image-size 32
+    ganpipe explain                              why a stage would run again
+    """
+
+
+@contextmanager
+def _session(workdir: Path, quiet: bool) -> Iterator[Terminal]:
+    """The terminal of a command, with the libraries' output in WORKDIR/ganpipe.log."""
+    with writing_to(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "ganpipe.log").touch()
+    with quiet_libraries(workdir / "ganpipe.log"):
+        yield Terminal(sys.stderr, quiet)
+
+
+def _config(config_file: Path | None, overrides: tuple[str, ...], seed: Any, values: dict) -> RunConfig:
+    chosen = options.settings_of({**values, "seed": seed})
+    return load_config(file=config_file, overrides=overrides, options=chosen)
+
+
+def _print_json(value: Any, wanted: bool) -> None:
+    if wanted:
+        click.echo(json.dumps(value, indent=1, default=str))
+
+
+@main.command()
+@options.setting_options(*options.DATA, *options.TRAIN, "draws", "baseline")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run a stage again; may be repeated.")
+@options.place_options
+def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+    """Run all stages: preprocess, train, evaluate, export, with the paired baseline."""
+    from pipeline.orchestrator import check_force
+
+    config = _config(config_file, overrides, seed, values)
+    check_force(force)
+    with _session(workdir, quiet) as terminal:
+        from pipeline.interrupts import stop_on_signals
+        from pipeline.orchestrator import execute_all
+        from pipeline.plan import plan_run
+        from pipeline.reporting.summary import save_config, show_summary, summarise
+
+        with stop_on_signals(terminal) as stop:
+            nodes = plan_run(config, workdir, stop)
+            save_config(config, workdir)
+            summaries = execute_all(nodes, terminal, force)
+        summary = summarise(config, workdir, summaries)
+        show_summary(summary, workdir, terminal)
+    _print_json(summary, as_json)
+
+
+@main.command()
+@options.setting_options(*options.DATA)
+@click.option("--force", is_flag=True, help="Run again even if the result is there.")
+@options.place_options
+def preprocess(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+    """Read a data set, draw the labelled set and write TFRecords."""
+    config = _config(config_file, overrides, seed, values)
+    with _session(workdir, quiet) as terminal:
+        from pipeline.plan import preprocess_node
+
+        node = preprocess_node(config.data, seed=config.seed, workdir=workdir)
+        result = _one(node, terminal, force)
+    _print_json(result, as_json)
+
+
+@main.command()
+@options.setting_options(*options.TRAIN)
+@click.option("--force", is_flag=True, help="Run again even if the result is there.")
+@options.place_options
+def train(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+    """Train a recipe on the prepared data; resumes where a killed run stopped."""
+    config = _config(config_file, overrides, seed, values)
+    with _session(workdir, quiet) as terminal:
+        from pipeline.interrupts import stop_on_signals
+        from pipeline.plan import Input, draw_folder, train_node
+
+        with stop_on_signals(terminal) as stop:
+            data = Input.published(draw_folder(workdir, config.seed) / "data", "preprocess")
+            node = train_node(
+                config.train, config.recipe, seed=config.seed, workdir=workdir, data=data, stop=stop
+            )
+            result = _one(node, terminal, force)
+    _print_json(result, as_json)
+
+
+@main.command()
+@options.setting_options("train.recipe", "evaluate.split")
+@click.option("--force", is_flag=True, help="Run again even if the result is there.")
+@options.place_options
+def evaluate(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+    """Evaluate a trained recipe on the held-out split."""
+    config = _config(config_file, overrides, seed, values)
+    with _session(workdir, quiet) as terminal:
+        from pipeline.plan import evaluate_node
+
+        node = evaluate_node(config.evaluate, **_trained(config, workdir))
+        result = _one(node, terminal, force)
+    _print_json(result, as_json)
+
+
+@main.command()
+@options.setting_options("train.recipe", "export.version")
+@click.option("--force", is_flag=True, help="Run again even if the result is there.")
+@options.place_options
+def export(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+    """Export a trained recipe as SavedModels, and check that they answer as it does."""
+    config = _config(config_file, overrides, seed, values)
+    with _session(workdir, quiet) as terminal:
+        from pipeline.artifacts import read_manifest
+        from pipeline.plan import Input, export_node
+
+        made = _trained(config, workdir)
+        folder = made["model"].folder.parent / "evaluate"
+        metrics = Input.published(folder, "evaluate") if read_manifest(folder) else None
+        node = export_node(config.export, **made, metrics=metrics)
+        result = _one(node, terminal, force)
+    _print_json(result, as_json)
+
+
+@main.command()
+@options.setting_options(*options.DATA, *options.TRAIN, "draws", "baseline")
+@options.place_options
+def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> None:
+    """Say for each stage whether it would be reused, and if not what changed.
+
+    Takes the settings that `ganpipe run` would be given; without any, those of the last run.
+    """
+    from pipeline.reporting.summary import CONFIG_FILE
+
+    if config_file is None and (workdir / CONFIG_FILE).is_file():
+        config_file = workdir / CONFIG_FILE
+    config = _config(config_file, overrides, seed, values)
+    with _session(workdir, quiet=False) as terminal:
+        from pipeline.orchestrator import decide
+        from pipeline.plan import plan_run
+
+        decisions = [decide(node) for node in plan_run(config, workdir)]
+        for decision in decisions:
+            terminal.say(f"{decision.node.name}: {'reused' if decision.reused else 'would run'}")
+            for reason in decision.reasons:
+                terminal.say(f"    {reason}")
+    _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
+
+
+def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:
+    """The arguments that place a stage behind the trained recipe of the configuration."""
+    from pipeline.plan import Input, draw_folder
+
+    draw = draw_folder(workdir, config.seed)
+    return {
+        "seed": config.seed,
+        "workdir": workdir,
+        "recipe": config.train.recipe,
+        "model": Input.published(draw / config.train.recipe / "train", "train"),
+        "data": Input.published(draw / "data", "preprocess"),
+    }
+
+
+def _one(node: Any, terminal: Terminal, force: bool) -> dict[str, Any]:
+    from pipeline.orchestrator import execute
+
+    result = execute(node, terminal, [node.fingerprint.stage] if force else [])
+    terminal.say(f"written to {node.folder}")
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The chain: for each node of a plan reuse what is there, or run the stage and publish its result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.artifacts import find_damage, read_manifest, writing
+from pipeline.errors import UsageError, did_you_mean
+from pipeline.plan import Node
+from pipeline.terminal import Terminal
+
+STAGES = ("preprocess", "train", "evaluate", "export")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What would happen to a node, and why: `reasons` is empty where its artifact is reused."""
+
+    node: Node
+    reasons: list[str]
+
+    @property
+    def reused(self) -> bool:
+        """Whether the artifact that is there serves."""
+        return not self.reasons
+
+
+def decide(node: Node, force: Collection[str] = ()) -> Decision:
+    """Compares a node's fingerprint with the artifact that is there."""
+    if node.fingerprint.stage in force:
+        return Decision(node, [f"--force {node.fingerprint.stage}"])
+    manifest = read_manifest(node.folder)
+    if manifest is None:
+        return Decision(node, ["there is no result yet"])
+    if manifest.digest != node.fingerprint.digest:
+        return Decision(node, manifest.fingerprint.differences(node.fingerprint))
+    if damage := find_damage(node.folder, manifest):
+        return Decision(node, [damage])
+    return Decision(node, [])
+
+
+def check_force(force: Collection[str]) -> None:
+    """Checks the names given to --force.
+
+    Raises:
+        UsageError: one is no stage; names the nearest.
+    """
+    for name in force:
+        if name not in STAGES:
+            raise UsageError(
+                f"--force wants a stage; got {name!r}.{did_you_mean(name, STAGES)} "
+                f"Valid: {', '.join(STAGES)}."
+            )
+
+
+def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict[str, Any]:
+    """Reuses or makes a node's artifact; returns its summary.
+
+    Raises:
+        GanpipeError: what the stage raises; nothing is published then.
+    """
+    decision = decide(node, force)
+    if decision.reused:
+        terminal.say(f"{node.name}: reused")
+        manifest = read_manifest(node.folder)
+        return dict(manifest.summary) if manifest else {}
+    terminal.say(f"{node.name}: {_in_short(decision.reasons)}")
+    summary: dict[str, Any] = {}
+    with writing(node.folder, node.fingerprint, resumable=node.resumable, summary=summary) as partial:
+        summary.update(node.action(partial, terminal))
+    return summary
+
+
+def execute_all(
+    nodes: Sequence[Node], terminal: Terminal, force: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Executes a plan in order; returns each node's summary by its name."""
+    return {node.name: execute(node, terminal, force) for node in nodes}
+
+
+def _in_short(reasons: Sequence[str], shown: int = 2) -> str:
+    more = len(reasons) - shown
+    return "; ".join(reasons[:shown]) + (f"; and {more} more (ganpipe explain)" if more > 0 else "")

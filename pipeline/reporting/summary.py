@@ -1,0 +1,123 @@
+"""The end of a run in figures: errors over the draws with intervals, and where everything lies."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import RunConfig, as_document
+from pipeline.terminal import Terminal
+
+CONFIG_FILE = "config.yaml"
+SUMMARY_FILE = "summary.json"
+
+
+def save_config(config: RunConfig, workdir: Path) -> None:
+    """Writes the full configuration of a run to WORKDIR/config.yaml."""
+    import yaml
+
+    path = workdir / CONFIG_FILE
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(yaml.safe_dump(as_document(config), sort_keys=False))
+    partial.rename(path)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean of the draws and its 95 % interval by Student's t; (mean, nan, nan) for one draw."""
+    from scipy.stats import t
+
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.nan, math.nan
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    half = float(t.ppf(0.975, len(values) - 1)) * math.sqrt(variance / len(values))
+    return mean, mean - half, mean + half
+
+
+def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Collects the test errors of all draws and writes WORKDIR/summary.json.
+
+    Returns:
+        `errors` (recipe to a list over draws), `mean`, `interval`, `paired_difference` (baseline minus
+        semi-supervised, over draws), and the paths of what the run leaves behind.
+    """
+    seeds = range(config.seed, config.seed + config.draws)
+    errors: dict[str, list[float]] = {}
+    for name, summary in summaries.items():
+        _, _, rest = name.partition("/")
+        recipe, _, stage = rest.partition("/")
+        if stage == "evaluate" and "error" in summary:
+            errors.setdefault(recipe, []).append(summary["error"])
+    figures = {}
+    for recipe, values in errors.items():
+        mean, low, high = mean_interval(values)
+        figures[recipe] = {"errors": values, "mean": mean, "interval": _pair(low, high)}
+    document: dict[str, Any] = {"seeds": list(seeds), "figures": figures}
+    chosen = config.train.recipe
+    baseline = next((recipe for recipe in errors if recipe != chosen), None)
+    if baseline and chosen in errors:
+        differences = [b - a for a, b in zip(errors[chosen], errors[baseline], strict=True)]
+        mean, low, high = mean_interval(differences)
+        document["paired_difference"] = {
+            "baseline": baseline,
+            "differences": differences,
+            "mean": mean,
+            "interval": _pair(low, high),
+        }
+    first = summaries.get(f"seed-{config.seed}/data", {})
+    document["splits"] = first.get("splits", {})
+    document["classifier"] = _existing(workdir / f"seed-{config.seed}" / chosen / "export" / "classifier")
+    document["generator"] = _existing(workdir / f"seed-{config.seed}" / chosen / "export" / "generator")
+    path = workdir / SUMMARY_FILE
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=1) + "\n")
+    partial.rename(path)
+    return document
+
+
+def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) -> None:
+    """Prints the errors, whether the unlabelled images helped, and what to look at next."""
+    terminal.say()
+    rows = []
+    for recipe, figure in summary["figures"].items():
+        interval = figure["interval"]
+        spread = f"{interval[0]:.2%} to {interval[1]:.2%}" if interval else "one draw"
+        draws = ", ".join(f"{error:.2%}" for error in figure["errors"])
+        rows.append((recipe, f"{figure['mean']:.2%}", spread, draws))
+    if rows:
+        terminal.table("test error", ("model", "mean", "95 % interval", "draws"), rows)
+    if paired := summary.get("paired_difference"):
+        terminal.say(_verdict(paired))
+    for label, key in (("classifier", "classifier"), ("generator", "generator")):
+        if summary[key]:
+            terminal.say(f"{label + ' (SavedModel):':28}{summary[key]}")
+    terminal.say(f"{'report data:':28}{workdir / SUMMARY_FILE}")
+    terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workdir}")
+    if summary["classifier"]:
+        terminal.say(f"{'serve it:':28}ganpipe serve {summary['classifier']}")
+
+
+def _verdict(paired: Mapping[str, Any]) -> str:
+    mean, interval = paired["mean"], paired["interval"]
+    points = (
+        f"{abs(mean) * 100:.2f} points {'below' if mean > 0 else 'above'} the paired {paired['baseline']}"
+    )
+    if interval is None:
+        return f"The error is {points} (one draw: --draws 3 gives an interval)."
+    inside = interval[0] <= 0 <= interval[1]
+    sure = "within the noise of the draws" if inside else "more than the noise of the draws"
+    return (
+        f"The mean error is {points} (95 % interval of the difference "
+        f"{interval[0] * 100:+.2f} to {interval[1] * 100:+.2f} points): {sure}."
+    )
+
+
+def _pair(low: float, high: float) -> list[float] | None:
+    return None if math.isnan(low) else [low, high]
+
+
+def _existing(path: Path) -> str | None:
+    return str(path) if path.exists() else None

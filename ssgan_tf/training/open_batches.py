@@ -1,0 +1,33 @@
+"""Chooses how training images reach a step: from memory when they fit, else streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ssgan_tf.recipes.recipe import Stream
+from ssgan_tf.records import DatasetInfo, read_split
+from ssgan_tf.training.batches import MemoryBatches
+
+
+def open_batches(info: DatasetInfo, streams: Mapping[str, Stream], *, seed: int, memory_limit: int) -> Any:
+    """Opens the training split of prepared data.
+
+    Args:
+        info: the data set.
+        streams: what a step takes.
+        seed: of the order.
+        memory_limit: bytes of uint8 images up to which they are held in memory.
+
+    Raises:
+        DataError: the split is missing, empty or damaged.
+    """
+    size = info.splits["train"]["count"] * int(np.prod(info.image_shape))
+    if size <= memory_limit:
+        split = read_split(info, "train")
+        return MemoryBatches(split.images, split.labels, streams, seed)
+    from ssgan_tf.training.streamed_batches import StreamedBatches
+
+    return StreamedBatches(info, streams, seed)
