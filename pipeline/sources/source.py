@@ -7,11 +7,14 @@ never changes them. `pipeline.sources.catalog.open_source("idx:FOLDER", ...)` fi
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
+MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Item:
         label: class index, or -1 where the source gives none.
         pixels: uint8 [h, w, c] for array sources, else None.
         encoded: the file's bytes for file sources, else None.
+        problem: why the image cannot be had (then it has neither pixels nor bytes), else None.
     """
 
     digest: str
@@ -31,6 +35,7 @@ class Item:
     label: int
     pixels: np.ndarray | None = None
     encoded: bytes | None = None
+    problem: str | None = None
 
 
 class Source(abc.ABC):
@@ -61,3 +66,24 @@ class Source(abc.ABC):
         Raises:
             DataError: a file that lists or holds the items is missing or damaged.
         """
+
+
+def pixel_digest(pixels: np.ndarray) -> str:
+    """Returns the 32 hex characters that identify uint8 [h, w, c] pixels, whatever file they came in."""
+    height, width, channels = pixels.shape
+    digest = hashlib.blake2b(f"{height}x{width}x{channels}:".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def bytes_digest(encoded: bytes) -> str:
+    """Returns the 32 hex characters that identify a file's bytes."""
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+def class_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sorts class names: as numbers if all are whole numbers ("2" before "10"), else as text."""
+    distinct = set(names)
+    if all(name.isascii() and name.isdigit() and len(name) < 10 for name in distinct):
+        return tuple(sorted(distinct, key=lambda name: (int(name), name)))
+    return tuple(sorted(distinct))

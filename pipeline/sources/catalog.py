@@ -1,0 +1,43 @@
+"""Finds a source by what `--dataset NAME[:ARGUMENT]` says. A new source is a new file and a line here."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pipeline.errors import DataError, UsageError, unknown
+from pipeline.sources.source import Source
+
+SOURCES = {
+    "digits": "pipeline.sources.digits",
+    "tfds": "pipeline.sources.tfds",
+    "idx": "pipeline.sources.idx",
+    "folder": "pipeline.sources.folder",
+    "npz": "pipeline.sources.npz",
+}
+
+
+def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:
+    """Opens a source.
+
+    Args:
+        spec: digits, tfds:NAME, idx:FOLDER, folder:PATH or npz:FILE.
+        data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
+        labels: CSV file of path,label, for folder:PATH.
+
+    Raises:
+        UsageError: unknown name, or an argument is missing or too much.
+        DataError: what the argument names is missing or damaged.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in SOURCES:
+        if Path(spec).expanduser().is_dir():
+            raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
+        raise unknown("data set", name, SOURCES)
+    if labels is not None and name != "folder":
+        raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
+    module = importlib.import_module(SOURCES[name])
+    source = module.open_source(argument, data_dir=data_dir, labels=labels)
+    if not source.splits()["train"]:
+        raise DataError(f"the data set {spec!r} has no training images.")
+    return source

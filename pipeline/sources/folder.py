@@ -1,0 +1,138 @@
+"""`folder:PATH`: an image tree.
+
+    PATH/CLASS/*.png           the sub-folder's name is the class
+    PATH/unlabelled/*.png      (or unlabeled, or right in PATH): images without a label
+    PATH/train/..., test/...   two splits, if both are there
+    PATH/**/*.png + a CSV      only the CSV's labels count (pipeline.sources.label_file)
+
+PNG, JPEG, BMP and the first frame of a GIF; grey or colour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.errors import DataError, UsageError
+from pipeline.sources.files import InputFile
+from pipeline.sources.image_tree import ImageFile, inside, list_images
+from pipeline.sources.label_file import check_paths, read_label_file
+from pipeline.sources.source import Item, Source, bytes_digest, class_order
+
+UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
+
+
+@dataclass(frozen=True)
+class Folder(Source):
+    """An image tree as it was when it was opened.
+
+    Attributes:
+        root: the folder.
+        files: the image files and their label (class index or -1), for each split.
+        names: class names.
+        label_digest: digest of the label file, else "".
+    """
+
+    name: ClassVar[str] = "folder"
+    root: Path
+    files: dict[str, tuple[tuple[ImageFile, int], ...]]
+    names: tuple[str, ...]
+    label_digest: str = ""
+
+    def splits(self) -> dict[str, int]:
+        """Number of image files of each split."""
+        return {split: len(files) for split, files in self.files.items()}
+
+    def class_names(self) -> tuple[str, ...]:
+        """The labels of the label file, else the names of the class folders, sorted."""
+        return self.names
+
+    def digest(self) -> str:
+        """Hex digest of the images' paths, sizes and times, and of the label file's bytes."""
+        digest = hashlib.sha256(self.label_digest.encode())
+        for split, files in sorted(self.files.items()):
+            for file, _ in files:
+                line = f"{split}\0{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem or ''}\n"
+                digest.update(line.encode())
+        return digest.hexdigest()
+
+    def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
+        """Reads a range of image files; one that cannot be read comes with its problem."""
+        real_root = os.path.realpath(self.root)
+        for file, label in self.files[split][start:stop]:
+            encoded, problem = b"", file.problem
+            if problem is None:
+                path = self.root / file.path
+                try:
+                    # looked at again: a link may have been laid since the folder was listed
+                    if inside(path, real_root):
+                        encoded = path.read_bytes()
+                    else:
+                        problem = "gone, or a symbolic link that leaves the folder"
+                except OSError as error:
+                    problem = f"cannot be read: {error.strerror}"
+            if problem is not None:
+                yield Item(digest="", key=file.path, label=label, problem=problem)
+            else:
+                yield Item(digest=bytes_digest(encoded), key=file.path, label=label, encoded=encoded)
+
+
+def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:
+    """Lists the folder and finds each image's split and label.
+
+    Raises:
+        UsageError: no folder was named.
+        DataError: the folder is missing or holds no images, or the label file is wrong.
+    """
+    if not argument:
+        raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
+    root = Path(argument).expanduser()
+    listed = list_images(root)
+    if not listed:
+        raise DataError(f"{str(root)!r} holds no images (PNG, JPEG, BMP or GIF).")
+    splits = _splits(root, listed)
+    if labels is not None:
+        label_file = InputFile.of(Path(labels).expanduser())
+        label_of = read_label_file(label_file)
+        check_paths(label_of, {file.path: None for file in listed}, file=label_file)
+        label_digest = label_file.sha256()
+    else:
+        label_of = {
+            file.path: _class_folder(file.path, split, len(splits)) for split in splits for file in splits[split]
+        }
+        label_digest = ""
+    names = class_order(label for label in label_of.values() if label)
+    index = {name: i for i, name in enumerate(names)} | {"": -1}
+    files = {
+        split: tuple((file, index[label_of.get(file.path, "")]) for file in members)
+        for split, members in splits.items()
+    }
+    return Folder(root=root, files=files, names=names, label_digest=label_digest)
+
+
+def _splits(root: Path, listed: list[ImageFile]) -> dict[str, list[ImageFile]]:
+    if not ((root / "train").is_dir() and (root / "test").is_dir()):
+        return {"train": listed}
+    splits: dict[str, list[ImageFile]] = {"train": [], "test": []}
+    for file in listed:
+        top = file.path.split("/")[0]
+        if top in UNLABELLED_FOLDERS:
+            top = "train"
+        if top not in splits or "/" not in file.path:
+            raise DataError(
+                f"{str(root)!r} has the splits train and test, but also the image {file.path!r} outside of "
+                "them. Move it to one of them, or to a sub-folder 'unlabelled'."
+            )
+        splits[top].append(file)
+    return splits
+
+
+def _class_folder(path: str, split: str, split_count: int) -> str:
+    parts = path.split("/")
+    if split_count > 1 and parts[0] == split:
+        parts = parts[1:]
+    return parts[0] if len(parts) > 1 and parts[0] not in UNLABELLED_FOLDERS else ""

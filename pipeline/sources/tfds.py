@@ -1,0 +1,154 @@
+"""`tfds:NAME[/CONFIG][:VERSION]`: an image classification set that tensorflow_datasets has prepared.
+
+Nothing is downloaded and no data set code is run: the prepared folder describes itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.errors import DataError, UsageError, did_you_mean
+from pipeline.sources.files import InputFile, digest_of_files
+from pipeline.sources.source import Item, Source, pixel_digest
+
+# larger sets are known by the sizes and times of their files: reading them all would take minutes
+DIGEST_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Tfds(Source):
+    """The splits "train" and, if there, "test" of a prepared folder; others are left alone.
+
+    Attributes:
+        folder: the version's folder, with features.json and dataset_info.json.
+        counts: split and number of examples, for each split.
+        names: class names.
+    """
+
+    name: ClassVar[str] = "tfds"
+    folder: Path
+    counts: tuple[tuple[str, int], ...]
+    names: tuple[str, ...]
+
+    def splits(self) -> dict[str, int]:
+        """Number of examples of each split."""
+        return dict(self.counts)
+
+    def class_names(self) -> tuple[str, ...]:
+        """The names that the label feature has."""
+        return self.names
+
+    def digest(self) -> str:
+        """Hex digest of the bytes of all files; above 4 GiB, of their names, sizes and times."""
+        paths = sorted(path for path in self.folder.iterdir() if not path.name.startswith("."))
+        files = [InputFile.of(path) for path in paths if path.is_file()]
+        if sum(file.size for file in files) <= DIGEST_BYTES:
+            return digest_of_files(files)
+        lines = [f"{file.path.name}\0{file.size}\0{file.mtime_ns}" for file in files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
+        """Decodes a range of examples, in the order in which they are stored."""
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        if start >= stop:
+            return
+        # one file after the other, or the order would depend on how many are read at once
+        config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        span = tfds.core.ReadInstruction(split, from_=start, to=stop, unit="abs")
+        try:
+            examples = _builder(self.folder).as_dataset(split=span, shuffle_files=False, read_config=config)
+            for example in examples.prefetch(64).as_numpy_iterator():
+                pixels = example["image"]
+                digest = pixel_digest(pixels)
+                yield Item(digest=digest, key=digest, label=int(example["label"]), pixels=pixels)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+            raise DataError(f"damaged data set {str(self.folder)!r}: {error.message}") from None
+
+
+def _builder(folder: Path) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder_from_directory(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"damaged data set {str(folder)!r}: {error}") from None
+
+
+def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Tfds:
+    """Finds the prepared folder of a data set and checks that it holds images and labels.
+
+    Raises:
+        UsageError: no name was given.
+        DataError: it is not prepared in `data_dir`, or is no image classification set.
+    """
+    if not argument:
+        raise UsageError("the data set 'tfds' wants a name: tfds:NAME, for example tfds:mnist.")
+    import tensorflow_datasets as tfds
+
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    folder = find_prepared(root, argument)
+    builder = _builder(folder)
+    features = builder.info.features
+    named = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    image, label = named.get("image"), named.get("label")
+    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+        raise DataError(f"tfds:{argument} is no image classification set: it needs an image and a label.")
+    if image.np_dtype != "uint8":
+        raise DataError(f"tfds:{argument} holds {image.np_dtype} images; only uint8 can be read.")
+    counts = {split: int(info.num_examples) for split, info in builder.info.splits.items()}
+    if "train" not in counts:
+        raise DataError(f"tfds:{argument} has no split 'train'; it has {', '.join(sorted(counts))}.")
+    return Tfds(
+        folder=folder,
+        counts=tuple((split, counts[split]) for split in ("train", "test") if split in counts),
+        names=tuple(label.names),
+    )
+
+
+def find_prepared(root: Path, argument: str) -> Path:
+    """Returns the folder of NAME[/CONFIG][:VERSION] below `root`; the newest version if none is named.
+
+    Raises:
+        DataError: it is not there; says what is, and how to prepare it.
+    """
+    path, _, version = argument.partition(":")
+    name, _, config = path.partition("/")
+    prepare = (
+        f"Prepare it once with tensorflow_datasets (python -c \"import tensorflow_datasets as tfds; "
+        f"tfds.builder({path!r}, data_dir={str(root)!r}).download_and_prepare()\"), "
+        "or name its place with --data-dir."
+    )
+    if not root.is_dir():
+        raise DataError(f"tfds:{argument}: no such folder: {str(root)!r}. {prepare}")
+    found: dict[tuple[str, str], Path] = {}
+    if name and name not in (".", ".."):
+        for pattern in ("*/features.json", "*/*/features.json"):
+            for file in (root / name).glob(pattern):
+                *above, below = file.parent.relative_to(root / name).parts
+                found["/".join(above), below] = file.parent
+    wanted = [key for key in found if (not config or key[0] == config) and (not version or key[1] == version)]
+    if not wanted:
+        there = [f"{name}{'/' + key[0] if key[0] else ''}:{key[1]}" for key in sorted(found)]
+        others = [] if there else sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+        have = f" Prepared: {', '.join(there)}." if there else ""
+        raise DataError(
+            f"tfds:{argument} is not prepared in {str(root)!r}.{have}{did_you_mean(name, others)} {prepare}"
+        )
+    configs = sorted({key[0] for key in wanted})
+    if len(configs) > 1:
+        raise DataError(
+            f"tfds:{argument} is prepared in several configurations; name one of "
+            f"{', '.join(f'{name}/{c}' if c else name for c in configs)}."
+        )
+    return found[max(wanted, key=lambda key: _version_numbers(key[1]))]
+
+
+def _version_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in text.split("."))
