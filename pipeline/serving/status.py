@@ -1,0 +1,79 @@
+"""TensorFlow's status codes: the error every part of the server raises, and its HTTP status.
+
+The HTTP statuses are those of TensorFlow Serving (`model_servers/http_server.cc`, ToHTTPStatusCode).
+"""
+
+from __future__ import annotations
+
+HTTP_STATUS = {
+    "OK": 200,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DATA_LOSS": 500,
+    "UNAUTHENTICATED": 401,
+}
+"""Status name to HTTP status, in the order of the codes 0 to 16."""
+
+CODES = tuple(HTTP_STATUS)
+
+_LONGEST = 1000
+
+
+class ServingError(Exception):
+    """A request, or a version's load, that cannot be done.
+
+    Attributes:
+        code: name of the status, a key of `HTTP_STATUS`.
+        message: text for the client.
+        http_status: the HTTP status where it differs from the code's (413 for a large body).
+    """
+
+    def __init__(self, code: str, message: str, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status or HTTP_STATUS[code]
+
+
+def invalid(*parts: object) -> ServingError:
+    """Builds an INVALID_ARGUMENT error; its message is the parts' texts, joined."""
+    return ServingError("INVALID_ARGUMENT", "".join(map(str, parts)))
+
+
+def not_found(*parts: object) -> ServingError:
+    """Builds a NOT_FOUND error; its message is the parts' texts, joined."""
+    return ServingError("NOT_FOUND", "".join(map(str, parts)))
+
+
+def from_exception(error: BaseException) -> ServingError:
+    """Turns what loading or running a model raised into a status, keeping its first line.
+
+    TensorFlow's own errors (`tf.errors.OpError`) keep their code; a missing file is NOT_FOUND, memory
+    that ran out RESOURCE_EXHAUSTED, everything else INTERNAL.
+    """
+    if isinstance(error, ServingError):
+        return error
+    number = getattr(error, "error_code", None)
+    if isinstance(number, int) and 0 < number < len(CODES):
+        code, text = CODES[number], str(getattr(error, "message", error))
+    elif isinstance(error, MemoryError):
+        code, text = "RESOURCE_EXHAUSTED", "out of memory"
+    elif isinstance(error, FileNotFoundError):
+        code, text = "NOT_FOUND", str(error)
+    else:
+        code, text = "INTERNAL", f"{type(error).__name__}: {error}"
+    # the lines after the first tell of the graph's source files, not of the request
+    line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return ServingError(code, line[:_LONGEST])
