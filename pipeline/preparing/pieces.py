@@ -1,0 +1,33 @@
+"""Pieces: the elements of the Beam passes, each a range of one split of the source."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Piece(NamedTuple):
+    """Items `start` to `stop` (exclusive) of a split, the piece `index` of `count` of that split."""
+
+    split: str
+    index: int
+    count: int
+    start: int
+    stop: int
+
+    @property
+    def stem(self) -> str:
+        """Name of the files that hold what is known about this piece."""
+        return f"{self.split}-{self.index:05d}"
+
+
+def cut(split: str, size: int, count: int) -> list[Piece]:
+    """Cuts a split of `size` items into `count` contiguous pieces of nearly equal size, none empty."""
+    count = max(1, min(count, size))
+    bounds = [size * index // count for index in range(count + 1)]
+    return [Piece(split, index, count, bounds[index], bounds[index + 1]) for index in range(count)]
+
+
+def cut_for_scan(split: str, size: int) -> list[Piece]:
+    """Cuts a split into pieces of 256 to 4,096 items: enough of them to share out and to show progress."""
+    length = min(4096, max(256, -(-size // 16)))
+    return cut(split, size, -(-size // length))
