@@ -13,20 +13,12 @@ import click
 
 from pipeline import options
 from pipeline.config import RunConfig, load_config
-from pipeline.errors import GanpipeError, did_you_mean, writing_to
+from pipeline.errors import GanpipeError, writing_to
 from pipeline.terminal import Terminal, quiet_libraries
 
 
 class Commands(click.Group):
-    """A group that knows near misses, and ends with the exit code of a user's error."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Finds the command; names the nearest one when there is none."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            error.message = f"{error.message.rstrip('.')}.{did_you_mean(args[0], self.commands)}"
-            raise
+    """A group that ends with the exit code of a user's error."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; a user's error becomes one message and its exit code."""
@@ -52,11 +44,19 @@ def main() -> None:
 @contextmanager
 def _session(workdir: Path, quiet: bool) -> Iterator[Terminal]:
     """The terminal of a command, with the libraries' output in WORKDIR/ganpipe.log."""
+    log, fresh = workdir / "ganpipe.log", not workdir.exists()
     with writing_to(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "ganpipe.log").touch()
-    with quiet_libraries(workdir / "ganpipe.log"):
-        yield Terminal(sys.stderr, quiet)
+        log.touch()
+    try:
+        with quiet_libraries(log):
+            yield Terminal(sys.stderr, quiet)
+    except GanpipeError:
+        # a mistake that stopped the command before any stage leaves nothing behind
+        if fresh and list(workdir.iterdir()) == [log]:
+            log.unlink()
+            workdir.rmdir()
+        raise
 
 
 def _config(config_file: Path | None, overrides: tuple[str, ...], seed: Any, values: dict) -> RunConfig:

@@ -5,6 +5,7 @@ config = load_config(file=Path("run.yaml"), overrides=["train.steps=500"], optio
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -24,9 +25,9 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
-def at_least(low: float) -> Rule:
-    """Allows numbers from `low`."""
-    return Rule(f"a number from {low}", lambda value: value >= low)
+def at_least(low: int) -> Rule:
+    """Allows whole numbers from `low`."""
+    return Rule(f"a whole number from {low}", lambda value: value >= low)
 
 
 def between(low: float, high: float) -> Rule:
@@ -67,6 +68,9 @@ class DataConfig:
     )
     labelled_keys: str | None = setting(
         None, "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)"
+    )
+    labelled_keys: str | None = setting(
+        None, "file with the image/key of each label to keep, such as labelled.txt of prepared data"
     )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
@@ -218,10 +222,8 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
         value = float(value)
     if float in allowed and isinstance(value, str):
         # YAML 1.1 reads 1e-3 (no dot) as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     kinds = tuple(kind for kind in allowed if kind is not type(None))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         want = " or ".join(

@@ -47,6 +47,7 @@ def writing_to(folder: Path) -> Iterator[None]:
             errno.EROFS: "the file system is read-only",
             errno.EACCES: "permission denied",
             errno.EPERM: "permission denied",
+            errno.EEXIST: "a part of the path is a file, not a folder",
             errno.ENOTDIR: "a part of the path is a file, not a folder",
         }
         if error.errno not in reasons:

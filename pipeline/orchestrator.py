@@ -66,7 +66,7 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         terminal.say(f"{node.name}: reused")
         manifest = read_manifest(node.folder)
         return dict(manifest.summary) if manifest else {}
-    terminal.say(f"{node.name}: {_in_short(decision.reasons)}")
+    terminal.say(f"{node.name}: running ({_in_short(decision.reasons)})")
     summary: dict[str, Any] = {}
     with writing(node.folder, node.fingerprint, resumable=node.resumable, summary=summary) as partial:
         summary.update(node.action(partial, terminal))

@@ -50,6 +50,7 @@ def run(
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.loop import Loop, LoopOptions
     from ssgan_tf.training.open_batches import open_batches
+    from ssgan_tf.training.replicas import ReplicaRange
     from ssgan_tf.training.strategy import make_strategy
     from ssgan_tf.training.trained import TrainingRecord
 

@@ -25,14 +25,16 @@ def update_rate(decay: float, step: tf.Tensor) -> tf.Tensor:
 
 
 def update_averages(
-    averages: Mapping[str, keras.Model], networks: Mapping[str, keras.Model], rate: tf.Tensor
+    strategy: tf.distribute.Strategy,
+    averages: Mapping[str, keras.Model],
+    networks: Mapping[str, keras.Model],
+    rate: tf.Tensor,
 ) -> None:
     """Moves every average by `rate` towards its weight; called in cross-replica context."""
 
     def move(average: tf.Variable, weight: tf.Tensor, rate: tf.Tensor) -> tf.Operation:
         return average.assign_add((weight - average) * rate)
 
-    strategy = tf.distribute.get_strategy()
     for average, weight in _pairs(averages, networks):
         strategy.extended.update(average, move, args=(weight, rate), group=False)
 

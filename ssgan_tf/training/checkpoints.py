@@ -125,3 +125,12 @@ def network_variables(prefix: str, networks: Mapping) -> dict[str, tf.Variable]:
         for name, network in networks.items()
         for number, variable in enumerate(network.variables)
     }
+
+
+def optimizer_variables(optimizers: Mapping) -> dict[str, tf.Variable]:
+    """Stable names for the variables of optimizers: optimizer-NETWORK-NUMBER, in creation order."""
+    return {
+        f"optimizer-{name}-{number:03d}": variable.value
+        for name, optimizer in optimizers.items()
+        for number, variable in enumerate(optimizer.variables)
+    }

@@ -25,7 +25,7 @@ from ssgan_tf.errors import TrainingDiverged
 from ssgan_tf.recipes.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
-from ssgan_tf.training.checkpoints import Checkpoints, network_variables
+from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
 from ssgan_tf.training.step_context import StepContext
 from ssgan_tf.training.summaries import Summaries
 
@@ -101,7 +101,7 @@ class Loop:
     def _state(self) -> dict[str, tf.Variable]:
         state = network_variables("weight", self.networks)
         state |= network_variables("average", self.averages)
-        state |= network_variables("optimizer", self.optimizers)
+        state |= optimizer_variables(self.optimizers)
         return state | {"step": self.step}
 
     # One step on one replica ---------------------------------------------------------------------
@@ -146,16 +146,27 @@ class Loop:
 
     # Many steps in one call ----------------------------------------------------------------------
 
-    def _steps(self, first: tf.Tensor, count: tf.Tensor, iterator: Any = None) -> tf.Tensor:
+    def _steps(self, first: tf.Tensor, count: tf.Tensor, iterator: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Runs `count` steps; returns the values of each and the seconds spent waiting for data."""
         history = tf.TensorArray(tf.float32, size=tf.cast(count, tf.int32))
+        waited, before = tf.constant(0.0, tf.float64), tf.constant(0.0)
         for i in tf.range(count):
-            element = next(iterator) if iterator is not None else None
+            element = None
+            if iterator is not None:
+                # the clock starts when the step before is done, not when the iterator is free
+                with tf.control_dependencies([before]):
+                    start = tf.timestamp()
+                with tf.control_dependencies([start]):
+                    element = next(iterator)
+                with tf.control_dependencies(tf.nest.flatten(element)):
+                    waited += tf.timestamp() - start
             values = self.strategy.run(self._replica_step, args=(first + i, element))
             values = self.strategy.experimental_local_results(values)[0]
+            before = values[0]
             rate = update_rate(self.options.average_decay, first + i)
-            update_averages(self.averages, self.networks, rate)
+            update_averages(self.strategy, self.averages, self.networks, rate)
             history = history.write(tf.cast(i, tf.int32), values)
-        return history.stack()
+        return history.stack(), waited
 
     # The run -------------------------------------------------------------------------------------
 
@@ -184,9 +195,10 @@ class Loop:
             count = self._until_next_action(step)
             with self.summaries.timed(count):
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
-                history = self._run_steps(*arguments, iterator).numpy()
+                history, waited = (x.numpy() for x in self._run_steps(*arguments, iterator))
             self._check_losses(step, history)
             self.summaries.losses(step, self.names, history)
+            self.summaries.data_wait(step + count, float(waited) / count)
             step += count
             self.step.assign(step)
             latest = dict(zip(self.names, history[-1].tolist(), strict=True))

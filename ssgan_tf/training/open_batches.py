@@ -10,6 +10,7 @@ import numpy as np
 from ssgan_tf.recipes.recipe import Stream
 from ssgan_tf.records import DatasetInfo, read_split
 from ssgan_tf.training.batches import MemoryBatches
+from ssgan_tf.training.replicas import ReplicaRange
 
 
 def open_batches(info: DatasetInfo, streams: Mapping[str, Stream], *, seed: int, memory_limit: int) -> Any:
@@ -19,6 +20,7 @@ def open_batches(info: DatasetInfo, streams: Mapping[str, Stream], *, seed: int,
         info: the data set.
         streams: what a step takes.
         seed: of the order.
+        replicas: the replicas of this process.
         memory_limit: bytes of uint8 images up to which they are held in memory.
 
     Raises:
@@ -30,4 +32,4 @@ def open_batches(info: DatasetInfo, streams: Mapping[str, Stream], *, seed: int,
         return MemoryBatches(split.images, split.labels, streams, seed)
     from ssgan_tf.training.streamed_batches import StreamedBatches
 
-    return StreamedBatches(info, streams, seed)
+    return StreamedBatches(info, streams, seed, replicas)

@@ -68,6 +68,12 @@ class Summaries:
                 tf.summary.scalar("speed/examples_per_second", self.examples_per_second, step=step)
         self._writer.flush()
 
+    def data_wait(self, step: int, seconds: float) -> None:
+        """Writes the seconds that each step of the last call waited for its images."""
+        if self._writer is not None:
+            with self._writer.as_default(step=step):
+                tf.summary.scalar("speed/data_wait_seconds_per_step", seconds)
+
     def histograms(self, step: int, networks: Networks) -> None:
         """Writes a histogram of every weight of every network."""
         if self._writer is None:

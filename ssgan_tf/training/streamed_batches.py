@@ -1,0 +1,136 @@
+"""Training images read from the TFRecord shards as they are needed, in the order of `batches.py`.
+
+The order is by index, so the shards are read at random places: the offset of every record is found in
+one pass at the start (which also checks the checksums), and a step's records are then read, parsed and
+decoded in the background, several steps ahead. Resuming needs no state, and memory holds the offsets
+(20 bytes an image) and the steps in flight, whatever the size of the data set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ssgan_tf.errors import DataError
+from ssgan_tf.recipes.recipe import Batch, Stream
+from ssgan_tf.records import DatasetInfo, iterate_records, parse
+from ssgan_tf.training.batches import labelled_rows, shuffled_indices, stream_number
+from ssgan_tf.training.replicas import ReplicaRange
+from ssgan_tf.training.step_context import StepContext
+
+
+class StreamedBatches:
+    """Batches of a training split that stays on disk.
+
+    Args:
+        info: the prepared data.
+        streams: what a step takes.
+        seed: of the order.
+        replicas: the replicas of this process.
+
+    Raises:
+        DataError: a shard is missing or damaged, there is no image, or no labelled one where needed.
+    """
+
+    streaming = True
+
+    def __init__(
+        self, info: DatasetInfo, streams: Mapping[str, Stream], seed: int, replicas: ReplicaRange
+    ) -> None:
+        self.shape, self.seed, self.streams, self.replicas = info.image_shape, seed, dict(streams), replicas
+        self.index = RecordIndex(info)
+        if not len(self.index.labels):
+            raise DataError("the training split holds no image.")
+        self.labelled = tf.constant(labelled_rows(self.index.labels, streams), tf.int64)
+
+    def elements(self, first_step: int) -> tf.data.Dataset:
+        """Yields, from `first_step` on, for every stream the images and labels of this process."""
+        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+        options = tf.data.Options()
+        options.deterministic = True
+        return (
+            steps.map(self._element, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+            .with_options(options)
+        )
+
+    def _element(self, step: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        element = {}
+        for name, stream in self.streams.items():
+            part = stream.batch_size // self.replicas.total
+            first = step * stream.batch_size + self.replicas.first * part
+            positions = first + tf.range(part * self.replicas.local, dtype=tf.int64)
+            element[name] = self._read(positions, stream.labelled_only, stream_number(name))
+        return element
+
+    def _read(self, positions: tf.Tensor, labelled_only: bool, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
+        size = self.labelled.shape[0] if labelled_only else len(self.index.labels)
+        rows = shuffled_indices(positions, size, seed=self.seed, stream=stream)
+        if labelled_only:
+            rows = tf.gather(self.labelled, rows)
+        serialized = tf.numpy_function(self.index.read, [rows], tf.string, stateful=False)
+        parsed = parse(tf.ensure_shape(serialized, [None]), self.shape)
+        return parsed["image"], parsed["label"]
+
+    def local(self, step: StepContext, element: Any) -> dict[str, Batch]:
+        """Takes this replica's part of an element, in the graph."""
+        batches = {}
+        for name, (images, labels) in element.items():
+            part = self.streams[name].batch_size // self.replicas.total
+            start = 0
+            if self.replicas.local > 1:
+                start = (step.replica.replica_id_in_sync_group - self.replicas.first) * part
+            batches[name] = Batch(
+                tf.ensure_shape(images[start : start + part], [part, *self.shape]),
+                tf.ensure_shape(labels[start : start + part], [part]),
+            )
+        return batches
+
+    def first_images(self, count: int) -> tf.Tensor:
+        """The same images as `MemoryBatches.first_images`."""
+        count = min(count, len(self.index.labels))
+        images, _ = self._read(tf.range(count, dtype=tf.int64), False, 0)
+        return images
+
+
+class RecordIndex:
+    """Where every record of the training split lies, and its label.
+
+    Attributes:
+        labels: int32 [N].
+    """
+
+    def __init__(self, info: DatasetInfo) -> None:
+        shards, offsets, lengths, labels = [], [], [], []
+        self._files = []
+        for number, path in enumerate(info.shards("train")):
+            self._files.append(os.open(path, os.O_RDONLY))
+            for offset, payload in iterate_records(path):
+                shards.append(number)
+                offsets.append(offset)
+                lengths.append(len(payload))
+                labels.append(_label(payload))
+        self._shards = np.array(shards, np.int32)
+        self._offsets = np.array(offsets, np.int64)
+        self._lengths = np.array(lengths, np.int32)
+        self.labels = np.array(labels, np.int32)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Reads the records of the given rows, as an object array of bytes."""
+        records = np.empty(len(rows), object)
+        for i, row in enumerate(rows):
+            records[i] = os.pread(self._files[self._shards[row]], self._lengths[row], self._offsets[row])
+        return records
+
+    def __del__(self) -> None:
+        for file in self._files:
+            os.close(file)
+
+
+def _label(payload: bytes) -> int:
+    example = tf.train.Example.FromString(payload)
+    return example.features.feature["image/class/label"].int64_list.value[0]

@@ -1,0 +1,36 @@
+"""One process for all tests: TensorFlow is imported once, with two logical CPU devices for replicas."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from ssgan_tf.training.strategy import make_logical_cpus
+
+make_logical_cpus(2)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder of MNIST's own files, from GANPIPE_TEST_DATA."""
+    return _test_data("mnist")
+
+
+@pytest.fixture(scope="session")
+def tfds_folder() -> Path:
+    """A tensorflow_datasets data_dir that holds mnist, from GANPIPE_TEST_DATA."""
+    return _test_data("tfds")
+
+
+def _test_data(name: str) -> Path:
+    root = os.environ.get("GANPIPE_TEST_DATA")
+    if not root:
+        pytest.skip("needs MNIST: set GANPIPE_TEST_DATA to a folder that holds mnist/ and tfds/")
+    folder = Path(root) / name
+    if not folder.is_dir():
+        pytest.skip(f"GANPIPE_TEST_DATA has no folder {name}")
+    return folder

@@ -1,0 +1,163 @@
+"""An artifact is complete or absent, whatever happens while it is written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline.artifacts import (
+    Fingerprint,
+    make_fingerprint,
+    open_artifact,
+    read_manifest,
+    writing,
+)
+from pipeline.errors import DataError
+
+
+def fingerprint(**parameters) -> Fingerprint:
+    return make_fingerprint("train", parameters, {"data": "abc"})
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_publishes_files_and_manifest(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint(steps=5), summary={"answer": 42}) as partial:
+        (partial / "a.txt").write_text("hello")
+        assert not folder.exists()
+    manifest = open_artifact(folder, "train")
+    assert manifest.digest == fingerprint(steps=5).digest
+    assert manifest.files["a.txt"]["bytes"] == 5
+    assert manifest.summary == {"answer": 42}
+    assert names(tmp_path) == ["made"]
+
+
+def test_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint(steps=1)) as partial:
+        (partial / "a.txt").write_text("first")
+    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=2)) as partial:
+        (partial / "a.txt").write_text("second")
+        raise RuntimeError
+    assert (folder / "a.txt").read_text() == "first"
+    assert names(tmp_path) == ["made"]
+
+
+def test_resumable_failure_is_found_by_the_same_fingerprint_only(tmp_path):
+    folder = tmp_path / "made"
+    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=1), resumable=True) as partial:
+        (partial / "checkpoint").write_text("10")
+        raise RuntimeError
+    with writing(folder, fingerprint(steps=1), resumable=True) as partial:
+        assert (partial / "checkpoint").read_text() == "10"
+    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=2), resumable=True) as partial:
+        assert names(partial) == []
+        raise RuntimeError
+    with writing(folder, fingerprint(steps=3), resumable=True) as partial:
+        assert names(partial) == []
+    assert names(tmp_path) == ["made"]
+
+
+def test_replaces_by_rename(tmp_path):
+    folder = tmp_path / "made"
+    for steps in (1, 2):
+        with writing(folder, fingerprint(steps=steps)) as partial:
+            (partial / f"{steps}.txt").touch()
+    assert names(folder) == ["2.txt", "manifest.json"]
+    assert names(tmp_path) == ["made"]
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from pipeline.artifacts import make_fingerprint, writing
+with writing(Path(sys.argv[1]), make_fingerprint("train", {}, {})) as partial:
+    (partial / "half").touch()
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_killed_writer_leaves_no_artifact_and_is_cleaned_up(tmp_path):
+    folder = tmp_path / "made"
+    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "writing\n"
+    with pytest.raises(DataError, match="another ganpipe is writing"), writing(folder, fingerprint()):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not folder.exists()
+    with writing(folder, fingerprint()):
+        pass
+    assert names(tmp_path) == ["made"]
+
+
+def test_damage_is_seen_when_opened(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint()) as partial:
+        (partial / "a.bin").write_bytes(b"12345678")
+    (folder / "a.bin").write_bytes(b"1234")
+    with pytest.raises(DataError, match=r"a\.bin.*4 bytes, 8 were written"):
+        open_artifact(folder, "train")
+    (folder / "a.bin").unlink()
+    with pytest.raises(DataError, match="missing"):
+        open_artifact(folder, "train")
+
+
+def test_absent_or_of_another_stage(tmp_path):
+    with pytest.raises(DataError, match="no result of train"):
+        open_artifact(tmp_path / "none", "train")
+    with writing(tmp_path / "made", fingerprint()):
+        pass
+    with pytest.raises(DataError, match="result of train, not of export"):
+        open_artifact(tmp_path / "made", "export")
+
+
+def test_unwritable_place(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(DataError, match="cannot write to"),
+        writing(tmp_path / "file" / "made", fingerprint()),
+    ):
+        pass
+
+
+def test_fingerprint_follows_each_part():
+    base = Fingerprint("train", {"steps": 1}, {"data": "a"}, {"x.py": "1"}, {"numpy": "2.0"})
+    others = [
+        Fingerprint("export", base.parameters, base.inputs, base.code, base.versions),
+        Fingerprint("train", {"steps": 2}, base.inputs, base.code, base.versions),
+        Fingerprint("train", base.parameters, {"data": "b"}, base.code, base.versions),
+        Fingerprint("train", base.parameters, base.inputs, {"x.py": "2"}, base.versions),
+        Fingerprint("train", base.parameters, base.inputs, base.code, {"numpy": "2.1"}),
+    ]
+    assert len({f.digest for f in [base, *others]}) == 6
+    assert base.differences(others[1]) == ["setting steps changed: 1 -> 2"]
+    assert base.differences(others[2]) == ["input data changed"]
+    assert base.differences(others[3]) == ["source code x.py changed"]
+    assert base.differences(others[4]) == ["library numpy changed: 2.0 -> 2.1"]
+    assert base.differences(base) == []
+
+
+def test_fingerprint_survives_json(tmp_path):
+    made = make_fingerprint("train", {"shape": (1, 2), "rate": 1e-4, "none": None}, {})
+    with writing(tmp_path / "made", made):
+        pass
+    assert read_manifest(tmp_path / "made").fingerprint.differences(made) == []
+    assert json.loads((tmp_path / "made" / "manifest.json").read_text())["fingerprint"]["stage"] == "train"
+
+
+def test_lock_goes_with_its_process(tmp_path):
+    # a lock file that a killed process left is no obstacle
+    (tmp_path / ".made.lock").touch()
+    os.utime(tmp_path / ".made.lock", (time.time() - 1e6,) * 2)
+    with writing(tmp_path / "made", fingerprint()):
+        pass
+    assert names(tmp_path) == ["made"]

@@ -1,0 +1,87 @@
+"""Settings: defaults < file < --set < options, and one message for each mistake."""
+
+import dataclasses
+
+import pytest
+
+from pipeline.config import RunConfig, as_document, build, load_config
+from pipeline.errors import UsageError
+
+
+def test_order_of_precedence(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("train: {steps: 10, batch_size: 8}\nseed: 4\n")
+    config = load_config(
+        file=file, overrides=["train.steps=20", "recipe.width=0.5"], options={"train.steps": 30}
+    )
+    assert (config.train.steps, config.train.batch_size, config.seed) == (30, 8, 4)
+    assert config.recipe == {"width": 0.5}
+    assert load_config(file=file, overrides=["train.steps=20"]).train.steps == 20
+    assert load_config().train.steps is None
+
+
+def test_document_round_trip():
+    config = load_config(overrides=["data.labeled_rate=0.2", "train.recipe=supervised", "seed=3"])
+    assert build(RunConfig, as_document(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.stepz=3", ["train.stepz", "Did you mean 'steps'"]),
+        ("trian.steps=3", ["trian", "Did you mean 'train'"]),
+        ("train.steps=many", ["train.steps", "whole number", "'many'"]),
+        ("train.steps=0", ["train.steps", "from 1", "0"]),
+        ("train.steps=1.5", ["train.steps", "1.5"]),
+        ("data.image_size=0", ["data.image_size", "from 4", "got 0"]),
+        ("data.test_rate=1", ["data.test_rate", "between 0 and 1"]),
+        ("data.labeled_rate=0", ["data.labeled_rate", "(0, 1]"]),
+        ("data.labels_per_class=some", ["data.labels_per_class", "'all'"]),
+        ("data.runner=multi_threading", ["data.runner", "in_memory"]),
+        ("data.strict=1", ["data.strict", "true or false"]),
+        ("train.strategy=miror", ["train.strategy", "Did you mean 'mirrored'"]),
+        ("train.precision=float16", ["train.precision", "mixed_float16"]),
+        ("train", ["section.key=value", "'train'"]),
+        ("train=5", ["train", "mapping"]),
+        ("seed.a=5", ["seed"]),
+        ("train.steps=[1", ["not valid YAML"]),
+    ],
+)
+def test_mistakes(override, words):
+    with pytest.raises(UsageError) as caught:
+        load_config(overrides=[override])
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_two_label_budgets_are_refused():
+    with pytest.raises(UsageError, match="not both"):
+        load_config(options={"data.labels_per_class": 10, "data.labeled_rate": 0.5})
+
+
+def test_unreadable_file(tmp_path):
+    with pytest.raises(UsageError, match="cannot read the configuration"):
+        load_config(file=tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(UsageError, match="mapping"):
+        load_config(file=tmp_path / "list.yaml")
+
+
+def test_exponents_are_numbers():
+    # YAML 1.1 reads 1e-3 as text
+    assert load_config(overrides=["data.test_rate=1e-1"]).data.test_rate == 0.1
+
+
+def test_every_setting_has_help_and_a_valid_default():
+    def check(cls, path):
+        for field in dataclasses.fields(cls):
+            if dataclasses.is_dataclass(field.type) or field.name in ("data", "train", "evaluate", "export"):
+                continue
+            assert field.metadata.get("help"), f"{path}.{field.name}"
+
+    config = RunConfig()
+    check(RunConfig, "run")
+    for section in ("data", "train", "evaluate", "export"):
+        check(type(getattr(config, section)), section)
+    assert build(RunConfig, as_document(config)) == config
