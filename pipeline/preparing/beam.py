@@ -39,9 +39,9 @@ class Task:
     def __call__(self, element: tuple[Any, ...]) -> str:
         """Runs the function, unless an earlier piece has failed: then its failure is the one to tell."""
         piece = Piece(*element)
-        if any(path.stem < f"{self.name}-{piece.stem}" for path in self.scratch.glob(f"{self.name}-*.failed")):
-            return piece.stem
         place = self.scratch / f"{self.name}-{piece.stem}"
+        if any(failed.stem < place.name for failed in self.scratch.glob(f"{self.name}-*.failed")):
+            return piece.stem
         try:
             with writing_to(self.scratch):
                 self.function(piece)
@@ -86,7 +86,7 @@ def run_pass(
         RuntimeError: an unexpected exception in a worker, with its traceback; or a worker was killed.
     """
     if mode == "multi_threading":
-        raise UsageError("the runner mode multi_threading loses records without a word; use multi_processing.")
+        raise UsageError("the runner mode multi_threading loses records silently; use multi_processing.")
     if mode not in MODES:
         raise errors.unknown("runner mode", mode, MODES)
     task = Task(function, scratch, name)
@@ -123,12 +123,11 @@ def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | No
     pipeline.run().wait_until_finish()
 
 
-def _run_watched(
-    task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch
-) -> None:
+def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch) -> None:
     # a worker that is killed leaves Beam waiting for it: the shell around each one notes how it ended
     ended = shlex.quote(str(scratch / f"{task.name}-worker-"))
-    command = f"{shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 1>&2; echo $? > {ended}$$.exit"
+    python = f"{shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
+    command = f"{python} 1>&2; echo $? > {ended}$$.exit"
     raised: list[BaseException] = []
 
     def target() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -41,18 +42,20 @@ def check_header(encoded: bytes) -> None:
                     frames = getattr(image, "n_frames", 1)
                     if count * frames > pixels.MAX_PIXELS:
                         raise Rejected(f"{frames} frames of {_too_large(image.width, image.height)}")
-                if image.format == "BMP" and image.tile and image.tile[0][0] == "raw":
-                    layout = image.tile[0][3]
-                    if image.mode == "P" or (layout[0] if isinstance(layout, tuple) else layout) not in _BMP_LAYOUTS:
-                        raise Rejected("a BMP with a palette or unusual bit layout; store it as PNG")
-                elif image.format == "BMP":
-                    raise Rejected("a compressed BMP; store it as PNG")
+                if image.format == "BMP" and (image.mode == "P" or _layout(image) not in _BMP_LAYOUTS):
+                    raise Rejected("a BMP with palette, compression or unusual layout; store it as PNG")
     except Image.DecompressionBombError:
         raise Rejected("more pixels than can be read") from None
     except UnidentifiedImageError:
         raise Rejected("not a PNG, JPEG, BMP or GIF image") from None
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError, TypeError):
         raise Rejected("its header is damaged") from None
+
+
+def _layout(image: Any) -> str:
+    # Pillow's description of the pixel data: how it is packed, where it begins, and its layout
+    packing, *_, detail = image.tile[0]
+    return (detail[0] if isinstance(detail, tuple) else detail) if packing == "raw" else packing
 
 
 def _too_large(width: int, height: int) -> str:

@@ -171,9 +171,7 @@ def _ordered(members: Sequence[Member], seed: int, purpose: str) -> list[tuple[i
 def _take(train: Sequence[Member], split: str, rate: float, *, seed: int, reserved: frozenset[str]) -> None:
     left_out = {m.digest for m in train if m.output is not None}
     for members in _by_class(train).values():
-        free = [
-            m for m in members if m.output is None and m.key not in reserved and m.digest not in left_out
-        ]
+        free = [m for m in members if m.output is None and m.key not in reserved and m.digest not in left_out]
         # given labels are not on the free side: one of them may be all that training needs
         bound = len(free) if len(free) < len(members) else len(free) - 1
         for _, _, member in _ordered(free, seed, split)[: max(0, min(share(rate, len(members)), bound))]:
@@ -231,8 +229,8 @@ def _label_given(result: Draw, kept: Sequence[Member], given: frozenset[str], co
     by_key = {m.key: m for m in kept}
     everywhere = {m.key for rows in result.members.values() for m in rows if m is not None}
     everywhere |= {key for key, _ in result.rejected}
-    wrong = {key: "is no image of the data set" for key in given - everywhere}
-    wrong |= {key: "is no usable training image" for key in (given & everywhere) - by_key.keys()}
+    wrong = dict.fromkeys(given - everywhere, "is no image of the data set")
+    wrong |= dict.fromkeys((given & everywhere) - by_key.keys(), "is no usable training image")
     wrong |= {key: "has no label in the data set" for key in given & by_key.keys() if by_key[key].label < 0}
     if wrong:
         first = min(wrong)

@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 
 class Piece(NamedTuple):
-    """Items `start` to `stop` (exclusive) of a split, the piece `index` of `count` of that split."""
+    """Items `start` to `stop` (exclusive) of a split, the piece `number` of `of` of that split."""
 
     split: str
-    index: int
-    count: int
+    number: int
+    of: int
     start: int
     stop: int
 
     @property
     def stem(self) -> str:
         """Name of the files that hold what is known about this piece."""
-        return f"{self.split}-{self.index:05d}"
+        return f"{self.split}-{self.number:05d}"
 
 
 def cut(split: str, size: int, count: int) -> list[Piece]:

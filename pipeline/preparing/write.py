@@ -90,10 +90,10 @@ class Write:
         shards = {}
         with writing_to(self.output):
             # the largest split is streamed to its file; the small ones wait in memory
-            path = self.output / shard_name(main, piece.index, piece.count)
+            path = self.output / shard_name(main, piece.number, piece.of)
             shards[main] = write_records(path, self._records(piece, plan, main, held, histogram))
             for split in others:
-                path = self.output / shard_name(split, piece.index, piece.count)
+                path = self.output / shard_name(split, piece.number, piece.of)
                 shards[split] = write_records(path, held[split])
             report = json.dumps(Written(shards, histogram.tolist()))
             partial = self.scratch / f"written-{piece.stem}.partial"
@@ -125,9 +125,7 @@ class Write:
                 else:
                     held[row.output].append(record)
 
-    def _blocks(
-        self, piece: Piece, plan: Sequence[Planned]
-    ) -> Iterator[tuple[list[Planned], np.ndarray]]:
+    def _blocks(self, piece: Piece, plan: Sequence[Planned]) -> Iterator[tuple[list[Planned], np.ndarray]]:
         rows: list[Planned] = []
         images: list[np.ndarray] = []
         size = 0

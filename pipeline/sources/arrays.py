@@ -78,7 +78,8 @@ def checked_arrays(images: np.ndarray, labels: np.ndarray | None, *, place: str)
         images = images[..., None]
     if not 1 <= images.shape[-1] <= 4 or 0 in images.shape[1:]:
         raise DataError(
-            f"{place}: images must have a height, a width and 1 to 4 channels; got shape {list(images.shape)}."
+            f"{place}: images must have a height, a width and 1 to 4 channels; "
+            f"got shape {list(images.shape)}."
         )
     if labels is None:
         return Arrays(images, np.full(len(images), -1, np.int64))

@@ -62,17 +62,10 @@ class InputFile:
     def sha256(self) -> str:
         """Returns the hex digest of the file's bytes."""
         with self.open() as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if _HAS_FILE_DIGEST else _slowly(file)
-
-
-_HAS_FILE_DIGEST = hasattr(hashlib, "file_digest")  # from Python 3.11
-
-
-def _slowly(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
 
 
 def digest_of_files(files: Sequence[InputFile]) -> str:

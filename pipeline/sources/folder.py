@@ -102,7 +102,9 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
         label_digest = label_file.sha256()
     else:
         label_of = {
-            file.path: _class_folder(file.path, split, len(splits)) for split in splits for file in splits[split]
+            file.path: _class_folder(file.path, split, len(splits))
+            for split in splits
+            for file in splits[split]
         }
         label_digest = ""
     names = class_order(label for label in label_of.values() if label)

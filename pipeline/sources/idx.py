@@ -68,7 +68,7 @@ def read_idx(file: InputFile, *, dimensions: int) -> np.ndarray:
             head = stream.read(4 + 4 * dimensions)
             if len(head) < 4 + 4 * dimensions or head[:4] != bytes((0, 0, 8, dimensions)):
                 raise DataError(
-                    f"{bad} it does not begin like an idx file of uint8 values with {dimensions} dimension(s)."
+                    f"{bad} it does not begin like an idx file of uint8 in {dimensions} dimension(s)."
                 )
             sizes = struct.unpack(f">{dimensions}I", head[4:])
             count = math.prod(sizes)

@@ -83,7 +83,7 @@ def _look(entry: os.DirEntry[str], path: str, real_root: str) -> ImageFile:
 def inside(path: str | Path, real_root: str) -> bool:
     """Tells whether `path`, with links followed, is a place that exists below `real_root`."""
     real = os.path.realpath(path)
-    return real.startswith(real_root.rstrip(os.sep) + os.sep) and os.path.lexists(real)  # noqa: PTH
+    return real.startswith(real_root.rstrip(os.sep) + os.sep) and Path(real).exists()
 
 
 def _shown(path: str) -> str:

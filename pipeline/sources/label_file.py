@@ -64,7 +64,7 @@ def read_label_file(file: InputFile) -> dict[str, str]:
 def _relative(path: str, place: str) -> str:
     pure = PurePosixPath(path.replace("\\", "/") if "/" not in path else path)
     if not path or pure.is_absolute() or ".." in pure.parts or str(pure) == ".":
-        raise DataError(f"{place}: the path must be relative to the image folder and stay in it; got {path!r}.")
+        raise DataError(f"{place}: the path must be relative to the image folder and in it; got {path!r}.")
     return str(pure)
 
 
@@ -80,5 +80,6 @@ def check_paths(labels: Mapping[str, str], known: Mapping[str, object], *, file:
         # comparing with every path of a large folder would take minutes
         near = did_you_mean(wrong[0], list(known)[:5000])
         raise DataError(
-            f"label file {str(file.path)!r} names images that are not in the folder: {wrong[0]!r}{more}.{near}"
+            f"label file {str(file.path)!r} names images that are not in the folder: "
+            f"{wrong[0]!r}{more}.{near}"
         )

@@ -121,8 +121,8 @@ def find_prepared(root: Path, argument: str) -> Path:
     path, _, version = argument.partition(":")
     name, _, config = path.partition("/")
     prepare = (
-        f"Prepare it once with tensorflow_datasets (python -c \"import tensorflow_datasets as tfds; "
-        f"tfds.builder({path!r}, data_dir={str(root)!r}).download_and_prepare()\"), "
+        f'Prepare it once with tensorflow_datasets (python -c "import tensorflow_datasets as tfds; '
+        f'tfds.builder({path!r}, data_dir={str(root)!r}).download_and_prepare()"), '
         "or name its place with --data-dir."
     )
     if not root.is_dir():

@@ -101,7 +101,8 @@ def _outputs(drawn: Draw, split: str) -> tuple[str, ...]:
 def _summarise(document: dict[str, Any], terminal: Terminal) -> None:
     height, width, channels = document["image_shape"]
     splits = ", ".join(
-        f"{name} {split['count']} ({split['labelled']} labelled)" for name, split in document["splits"].items()
+        f"{name} {split['count']} ({split['labelled']} labelled)"
+        for name, split in document["splits"].items()
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
     per_class = document["labels_per_class"]
