@@ -69,9 +69,6 @@ class DataConfig:
     labelled_keys: str | None = setting(
         None, "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)"
     )
-    labelled_keys: str | None = setting(
-        None, "file with the image/key of each label to keep, such as labelled.txt of prepared data"
-    )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
     )
@@ -106,6 +103,12 @@ class TrainConfig:
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
     replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
+    workers: str | None = setting(
+        None, "host:port,... of all workers of multiworker; default: TF_CONFIG"
+    )
+    worker_index: int | None = setting(
+        None, "which of the workers this is; 0 is the chief, which writes", at_least(0)
+    )
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
     )
@@ -138,6 +141,22 @@ class ExportConfig:
 
     version: int = setting(1, "version folder of the SavedModel", at_least(1))
     check_images: int = setting(64, "test images whose answers must agree after loading", at_least(1))
+    format: str = setting(
+        "savedmodel",
+        "savedmodel, or with more after it: savedmodel,tflite,onnx",
+        Rule(
+            "a list of savedmodel, tflite and onnx, with commas",
+            lambda v: bool(v) and set(v.split(",")) <= {"savedmodel", "tflite", "onnx"},
+        ),
+    )
+    temperature: float = setting(
+        1.0, "divides the logits before the softmax", Rule("a number above 0", lambda v: v > 0)
+    )
+    abstain_below: float = setting(
+        0.0,
+        "confidence below which the classifier abstains; 0: never",
+        Rule("a number from 0 to 1", lambda v: 0 <= v <= 1),
+    )
 
 
 @dataclass(frozen=True)

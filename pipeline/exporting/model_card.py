@@ -1,0 +1,110 @@
+"""The model card: what a served version was trained on, how, and how good it is, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssgan_tf.records import DatasetInfo
+from ssgan_tf.savedmodel import Confidence
+from ssgan_tf.training.trained import TrainingRecord
+
+CARD_FILE = Path("assets.extra") / "README.md"
+
+_CLASSIFIER = """\
+| signature | input | output |
+|---|---|---|
+| `serving_default` | `image` float32 [B, {shape}], 0..255 | all below |
+| `serving_uint8` | `image` uint8 [B, {shape}] | all below |
+| `serving_bytes` | `image_bytes` string [B]: PNG, JPEG, BMP or GIF of any size | all below |
+| `classify` | `inputs` string [B]: `tf.train.Example` with `image/encoded` | `classes`, `scores` [B, K] |
+
+`probabilities` [B, K], `class_id` [B], `label` [B], `confidence` [B], `real_score` [B] (how much the input
+looks like the training images, 0..1) and `abstain` [B] (confidence below {abstain_below:g}). The logits are
+divided by the temperature {temperature:g}. The answers are numbers of a model, not facts: images unlike
+the training images get an answer too, with a `real_score` to judge it by.
+"""
+_GENERATOR = """\
+| signature | input | output |
+|---|---|---|
+| `generate`, `serving_default` | `z` float32 [B, Z] | `images` uint8 [B, H, W, C] |
+| `sample` | `count` and `seed`, int32 | `images` uint8 [count, H, W, C] |
+"""
+_FIGURES = {
+    "error": "error",
+    "negative_log_likelihood": "negative log-likelihood (nats)",
+    "brier": "Brier score",
+    "expected_calibration_error": "expected calibration error",
+}
+
+
+def model_card(
+    kind: str,
+    *,
+    record: TrainingRecord,
+    step: int,
+    info: DatasetInfo,
+    metrics: Mapping[str, Any] | None,
+    confidence: Confidence,
+    digest: str,
+) -> str:
+    """Writes the card's text.
+
+    Args:
+        kind: "classifier" or "generator".
+        record: what was trained.
+        step: steps trained.
+        info: the prepared data.
+        metrics: the evaluation's figures, if there was one.
+        confidence: temperature and threshold of the classifier.
+        digest: sha256 of the weights.
+    """
+    shape = ", ".join(map(str, record.image_shape))
+    signatures = _CLASSIFIER if kind == "classifier" else _GENERATOR
+    parts = [
+        f"# {kind.capitalize()} of recipe {record.recipe}",
+        "",
+        signatures.format(
+            shape=shape, temperature=confidence.temperature, abstain_below=confidence.abstain_below
+        ),
+        "## Data",
+        *_data(info),
+        "",
+    ]
+    if kind == "classifier":
+        parts += ["## Figures", *_figures(metrics), ""]
+    parts += [
+        "## Training",
+        f"- recipe: {record.recipe}, {step} steps, seed {record.seed}, {record.dtype}; averaged weights",
+        *(f"- {name}: {value}" for name, value in record.settings.items()),
+        f"- sha256 of the weights: `{digest}`",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _data(info: DatasetInfo) -> list[str]:
+    document = info.document
+    lines = []
+    source = document.get("source")
+    if isinstance(source, Mapping):
+        lines.append("- source: " + ", ".join(f"{key} {value}" for key, value in sorted(source.items())))
+    for name, split in info.splits.items():
+        labelled = f", {split['labelled']} of them labelled" if "labelled" in split else ""
+        lines.append(f"- {name}: {split['count']} images{labelled}")
+    if info.class_names:
+        lines.append(f"- classes ({info.num_classes}): {', '.join(info.class_names)}")
+    if "labelled_digest" in document:
+        lines.append(f"- digest of the labelled keys: `{document['labelled_digest']}`")
+    return lines
+
+
+def _figures(metrics: Mapping[str, Any] | None) -> list[str]:
+    if not metrics or "error" not in metrics:
+        return ["The model was exported without an evaluation."]
+    lines = [f"On {metrics.get('count', '?')} images of split {metrics.get('split', '?')}:", ""]
+    lines += ["| figure | value |", "|---|---|"]
+    lines += [f"| {title} | {metrics[key]:.4g} |" for key, title in _FIGURES.items() if key in metrics]
+    if interval := metrics.get("error_interval"):
+        lines.append(f"| error, 95 % interval | {interval[0]:.4g} to {interval[1]:.4g} |")
+    return lines

@@ -1,0 +1,229 @@
+"""SavedModels of trained systems: what TensorFlow Serving loads, with pixels-in code in the graph.
+
+    system, networks = in_float32(trained)
+    save_classifier(folder, system, networks, class_names)
+    save_generator(folder, system, networks)
+
+A saved module holds the raw variables of one network and nothing else: no wrapped Keras objects, no
+optimizer slots, no second copy. Its signatures close over the model that reads these variables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ssgan_tf import pixels
+from ssgan_tf.errors import UsageError
+from ssgan_tf.recipes.recipe import Networks, System
+from ssgan_tf.training.averages import copy_weights, raw_variables
+from ssgan_tf.training.trained import Trained
+
+CLASS_NAMES_FILE = "class_names.txt"
+SAMPLE_LIMIT = 1024
+ENCODED = "image/encoded"
+
+Outputs = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Confidence:
+    """How logits become answers.
+
+    Attributes:
+        temperature: divides the logits, above 0 (Guo et al. 2017); 1 leaves them as they are.
+        abstain_below: confidence in [0, 1] below which `abstain` is true; 0 never abstains.
+    """
+
+    temperature: float = 1.0
+    abstain_below: float = 0.0
+
+
+def in_float32(trained: Trained) -> tuple[System, Networks]:
+    """Returns the system and its averaged networks with float32 layers, whatever they trained in."""
+    if trained.record.dtype == "float32":
+        return trained.system, trained.networks
+    system = dataclasses.replace(trained.record, dtype="float32").build()
+    networks = system.build_networks()
+    copy_weights(networks, trained.networks)
+    return system, networks
+
+
+def classifier_probabilities(
+    system: System, networks: Networks, images: tf.Tensor, temperature: float = 1.0
+) -> tf.Tensor:
+    """Class probabilities float32 [B, K] of record images uint8 or float 0..255 [B, H, W, C]."""
+    return tf.nn.softmax(system.class_logits(networks, images) / temperature)
+
+
+def weights_digest(network: Any) -> str:
+    """Returns the sha256 of a network's weights, in the order of their creation."""
+    digest = hashlib.sha256()
+    for variable in raw_variables(network):
+        digest.update(f"{variable.dtype.name}{variable.shape.as_list()}".encode())
+        digest.update(variable.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def decoded_records(encoded: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """Decodes encoded images string [B] to record images uint8 [B, H, W, C], in the graph.
+
+    Raises:
+        tf.errors.InvalidArgumentError: one of them is no PNG, JPEG, BMP or GIF.
+    """
+    height, width, channels = shape
+
+    def one(value: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(pixels.fit(pixels.decode(value, channels), height, width), shape)
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
+
+
+def classifier_signatures(
+    system: System, networks: Networks, class_names: Sequence[str], confidence: Confidence
+) -> dict[str, Any]:
+    """Builds the classifier's signatures as traced functions.
+
+    `serving_default` takes `image` float32 [B, H, W, C] in 0..255, `serving_uint8` the same as uint8,
+    `serving_bytes` takes `image_bytes` string [B]. They answer `probabilities` [B, K], `class_id` int64
+    [B], `label` string [B], `confidence` [B], `real_score` [B] and `abstain` bool [B].
+
+    `classify` has the form that TensorFlow Serving's Classify call asks for: `inputs` string [B], each a
+    serialised `tf.train.Example` with `image/encoded`, to `classes` string [B, K] and `scores` [B, K].
+    """
+    shape = system.data.image_shape
+    names = tf.constant(list(class_names))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
+    def answers(image: tf.Tensor) -> Outputs:
+        with _read_once(networks):
+            probabilities = classifier_probabilities(system, networks, image, confidence.temperature)
+            real_score = system.real_score(networks, image)
+        best = tf.argmax(probabilities, axis=-1)
+        certainty = tf.reduce_max(probabilities, axis=-1)
+        return {
+            "probabilities": probabilities,
+            "class_id": best,
+            "label": tf.gather(names, best),
+            "confidence": certainty,
+            "real_score": real_score,
+            "abstain": certainty < confidence.abstain_below,
+        }
+
+    def from_float(image: tf.Tensor) -> Outputs:
+        return answers(image)
+
+    def from_uint8(image: tf.Tensor) -> Outputs:
+        return answers(tf.cast(image, tf.float32))
+
+    def from_bytes(image_bytes: tf.Tensor) -> Outputs:
+        return from_uint8(decoded_records(image_bytes, shape))
+
+    def from_examples(inputs: tf.Tensor) -> Outputs:
+        parsed = tf.io.parse_example(inputs, {ENCODED: tf.io.FixedLenFeature([], tf.string)})
+        scores = from_bytes(parsed[ENCODED])["probabilities"]
+        return {"classes": tf.broadcast_to(names, tf.shape(scores)), "scores": scores}
+
+    return {
+        "serving_default": _traced(from_float, tf.TensorSpec([None, *shape], tf.float32, "image")),
+        "serving_uint8": _traced(from_uint8, tf.TensorSpec([None, *shape], tf.uint8, "image")),
+        "serving_bytes": _traced(from_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
+        "classify": _traced(from_examples, tf.TensorSpec([None], tf.string, "inputs")),
+    }
+
+
+def generator_signatures(system: System, networks: Networks) -> dict[str, Any]:
+    """Builds the generator's signatures as traced functions; both answer `images` uint8 [B, H', W', C].
+
+    `generate` (also `serving_default`) takes `z` float32 [B, Z]. `sample` takes `count` and `seed`, int32
+    of one element each, and draws z itself; a count outside 1..1024 is an InvalidArgumentError.
+    """
+    size = system.latent(1, 0).shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size], tf.float32)])
+    def images(z: tf.Tensor) -> tf.Tensor:
+        return system.generate(networks, z)
+
+    def generate(z: tf.Tensor) -> Outputs:
+        return {"images": images(z)}
+
+    def sample(count: tf.Tensor, seed: tf.Tensor) -> Outputs:
+        count, seed = tf.reshape(count, []), tf.reshape(seed, [])
+        wrong = f"count must be from 1 to {SAMPLE_LIMIT}"
+        checks = [
+            tf.debugging.assert_greater_equal(count, 1, wrong),
+            tf.debugging.assert_less_equal(count, SAMPLE_LIMIT, wrong),
+        ]
+        with tf.control_dependencies(checks):
+            return {"images": images(system.latent(tf.identity(count), seed))}
+
+    traced = _traced(generate, tf.TensorSpec([None, size], tf.float32, "z"))
+    number = [tf.TensorSpec(None, tf.int32, name) for name in ("count", "seed")]
+    return {"serving_default": traced, "generate": traced, "sample": _traced(sample, *number)}
+
+
+def save_classifier(
+    folder: Path,
+    system: System,
+    networks: Networks,
+    class_names: Sequence[str],
+    confidence: Confidence | None = None,
+) -> None:
+    """Writes the classifier as a SavedModel, the class names as its asset `class_names.txt`.
+
+    Args:
+        folder: the SavedModel's own folder; must not exist.
+        system: float32 system.
+        networks: its networks; only the classifying one is saved.
+        class_names: K names.
+        confidence: temperature and threshold.
+
+    Raises:
+        UsageError: the system has no classifier.
+    """
+    if system.classifier is None:
+        raise UsageError(f"{type(system).__name__} has no classifier: it is trained without labels.")
+    network = networks[system.classifier]
+    alone: Networks = {system.classifier: network}
+    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence())
+    with tempfile.TemporaryDirectory() as scratch:
+        names = Path(scratch) / CLASS_NAMES_FILE
+        names.write_text("".join(name.replace("\n", " ") + "\n" for name in class_names), encoding="utf-8")
+        _save(folder, network, signatures, {"class_names": tf.saved_model.Asset(str(names))})
+
+
+def save_generator(folder: Path, system: System, networks: Networks) -> None:
+    """Writes the generator as a SavedModel of its own.
+
+    Raises:
+        UsageError: the system has no generator.
+    """
+    if system.generator is None:
+        raise UsageError(f"{type(system).__name__} has no generator.")
+    network = networks[system.generator]
+    _save(folder, network, generator_signatures(system, {system.generator: network}), {})
+
+
+def _read_once(networks: Networks) -> keras.StatelessScope:
+    """Within it every weight is one tensor, so that TensorFlow finds equal passes and computes one."""
+    weights = [weight for network in networks.values() for weight in network.variables]
+    return keras.StatelessScope([(weight, tf.identity(weight.value)) for weight in weights])
+
+
+def _traced(function: Any, *specs: tf.TensorSpec) -> Any:
+    return tf.function(function).get_concrete_function(*specs)
+
+
+def _save(folder: Path, network: Any, signatures: Mapping[str, Any], assets: Mapping[str, Any]) -> None:
+    module = tf.Module()
+    # raw: converters read a wrapped Keras variable as zeros, and tracking the model adds its slots
+    module.weights = raw_variables(network)
+    module.assets = dict(assets)
+    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
