@@ -110,7 +110,7 @@ def preprocess(workdir, config_file, overrides, seed, as_json, quiet, force, **v
 
 
 @main.command()
-@options.setting_options(*options.TRAIN)
+@options.setting_options(*options.TRAIN, "train.workers", "train.worker_index")
 @click.option("--force", is_flag=True, help="Run again even if the result is there.")
 @options.place_options
 def train(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:

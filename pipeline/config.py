@@ -103,9 +103,7 @@ class TrainConfig:
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
     replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
-    workers: str | None = setting(
-        None, "host:port,... of all workers of multiworker; default: TF_CONFIG"
-    )
+    workers: str | None = setting(None, "host:port,... of all workers of multiworker; default: TF_CONFIG")
     worker_index: int | None = setting(
         None, "which of the workers this is; 0 is the chief, which writes", at_least(0)
     )

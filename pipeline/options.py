@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ TRAIN = (
 def _declared(dotted: str) -> Any:
     section, _, name = dotted.rpartition(".")
     cls = SECTIONS[section] if section else RunConfig
-    return cls.__dataclass_fields__[name]
+    return next(field for field in dataclasses.fields(cls) if field.name == name)
 
 
 def setting_options(*dotted: str) -> Callable[[Callable], Callable]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import find_damage, read_manifest, writing
@@ -68,6 +70,10 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         return dict(manifest.summary) if manifest else {}
     terminal.say(f"{node.name}: running ({_in_short(decision.reasons)})")
     summary: dict[str, Any] = {}
+    if not node.publishes:
+        terminal.say(f"{node.name}: helping the chief worker, which writes the result")
+        with tempfile.TemporaryDirectory() as scratch:
+            return node.action(Path(scratch), terminal)
     with writing(node.folder, node.fingerprint, resumable=node.resumable, summary=summary) as partial:
         summary.update(node.action(partial, terminal))
     return summary

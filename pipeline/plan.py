@@ -12,6 +12,8 @@ Planning runs nothing: a fingerprint follows from settings, code, libraries and 
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,15 @@ from pipeline.terminal import Terminal
 Action = Callable[[Path, Terminal], dict[str, Any]]
 
 # settings that decide where or how fast a stage runs, but no byte of its result
-_WITHOUT_EFFECT = {"runner", "workers", "data_dir", "labels", "dataset", "steps_per_call", "memory_limit_mb"}
+_WITHOUT_EFFECT = {
+    "runner",
+    "workers",
+    "data_dir",
+    "labels",
+    "dataset",
+    "steps_per_call",
+    "memory_limit_mb",
+} | {"worker_index"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Node:
         fingerprint: what would be made.
         action: makes it, in a partial folder.
         resumable: whether a killed run is continued.
+        publishes: False in a process that only helps another one, which publishes.
     """
 
     name: str
@@ -46,6 +57,7 @@ class Node:
     fingerprint: Fingerprint
     action: Action = field(repr=False)
     resumable: bool = False
+    publishes: bool = True
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,16 @@ def train_node(
     name = f"seed-{seed}/{config.recipe}/train"
     parameters = _parameters(config, settings=dict(recipe), seed=seed)
     fingerprint = make_fingerprint("train", parameters, {"data": data.digest})
-    return Node(name, workdir / name, fingerprint, action, resumable=True)
+    return Node(name, workdir / name, fingerprint, action, resumable=True, publishes=_is_chief(config))
+
+
+def _is_chief(config: TrainConfig) -> bool:
+    if config.strategy != "multiworker":
+        return True
+    if config.worker_index is not None:
+        return config.worker_index == 0
+    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
+    return task.get("type") != "worker" or int(task.get("index", 0)) == 0
 
 
 def evaluate_node(

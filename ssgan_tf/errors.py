@@ -43,6 +43,12 @@ class GateRefused(GanpipeError):
     exit_code = 5
 
 
+class WorkerLost(GanpipeError):
+    """Another process of the run ended; the last checkpoint is kept."""
+
+    exit_code = 6
+
+
 class Interrupted(GanpipeError):
     """A signal ended the run cleanly; running the same command again continues it."""
 

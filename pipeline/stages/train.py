@@ -65,7 +65,12 @@ def run(
     info = DatasetInfo.load(data)
     if recipe.needs_labels and not info.num_classes:
         raise UsageError(f"recipe {recipe.name} classifies, but {str(data)!r} has no classes.")
-    strategy = make_strategy(config.strategy, config.replicas)
+    strategy = make_strategy(
+        config.strategy,
+        config.replicas,
+        workers=config.workers.split(",") if config.workers else (),
+        worker_index=config.worker_index,
+    )
     system = recipe.build(settings, DataSpec(info.image_shape, info.num_classes), config.precision)
     options = LoopOptions(
         steps=settings.steps,
@@ -92,7 +97,13 @@ def run(
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
     )
     record.save(output)
-    batches = open_batches(info, system.streams(), seed=seed, memory_limit=config.memory_limit_mb * 2**20)
+    batches = open_batches(
+        info,
+        system.streams(),
+        seed=seed,
+        memory_limit=config.memory_limit_mb * 2**20,
+        replicas=ReplicaRange.of(strategy),
+    )
     loop = Loop(system, batches, strategy, options, seed=seed, folder=output)
     latest: dict[str, float] = {}
     with terminal.progress(f"train {recipe.name}", settings.steps) as progress:

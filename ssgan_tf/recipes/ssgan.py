@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,7 +22,17 @@ import tensorflow as tf
 from ssgan_tf import losses, pixels
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
-from ssgan_tf.recipes.recipe import Batch, DataSpec, Losses, Networks, Recipe, Stream, System, Update
+from ssgan_tf.recipes.recipe import (
+    Batch,
+    DataSpec,
+    Losses,
+    Networks,
+    Recipe,
+    Reproduction,
+    Stream,
+    System,
+    Update,
+)
 from ssgan_tf.training.step_context import StepContext
 
 
@@ -77,7 +88,12 @@ class SSGAN(System):
         extra = {"faithful": 1, "k_logits": 0}
         if s.loss not in extra:
             raise UsageError(f"recipe.loss must be faithful or k_logits; got {s.loss!r}.")
-        shape = {"image_size": self.image_size, "width": s.width, "dropout": s.dropout, "dtype": self.dtype}
+        shape: dict[str, Any] = {
+            "image_size": self.image_size,
+            "width": s.width,
+            "dropout": s.dropout,
+            "dtype": self.dtype,
+        }
         discriminator = Discriminator(units=spec.num_classes + extra[s.loss], **shape)
         generator = Generator(image_channels=spec.image_shape[2], **shape)
         discriminator(generator(tf.zeros([1, s.latent_size])))
@@ -216,4 +232,8 @@ RECIPE = Recipe(
     },
     semi_supervised=True,
     baseline="supervised",
+    reproduction=Reproduction(
+        options=("--dataset", "{mnist}", "--preset", "full", "--labeled-rate", "0.2"),
+        original="mean losses, accuracy on the training batch and a 5x5 grid of samples for 5 to 7 epochs",
+    ),
 )

@@ -53,6 +53,7 @@ class Supervised(System):
     def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
         super().__init__(settings, data, dtype)
         self.pair = load_recipe(settings.of).build(settings.pair, data, dtype)
+        self._name = str(self.pair.classifier)
 
     def streams(self) -> dict[str, Stream]:
         """Labelled images only."""
@@ -60,11 +61,11 @@ class Supervised(System):
 
     def build_networks(self) -> Networks:
         """Builds the pair's classifier."""
-        return {"discriminator": self.pair.build_networks()[self.pair.classifier]}
+        return {"discriminator": self.pair.build_networks()[self._name]}
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """The pair's own optimizer for its classifier."""
-        return {"discriminator": self.pair.build_optimizers()[self.pair.classifier]}
+        return {"discriminator": self.pair.build_optimizers()[self._name]}
 
     def initialise(self, networks: Networks, images: tf.Tensor) -> None:
         """Initialises the classifier as the pair does."""
@@ -101,6 +102,10 @@ class SupervisedRecipe(Recipe):
             raise UsageError(f"recipe.of must be a semi-supervised recipe; got {of!r}.")
         pair = recipe.configure(preset, rest)
         return Settings(of=of, pair=pair, steps=pair.steps, batch_size=pair.batch_size)
+
+    def average_decay(self, settings: Settings) -> float:
+        """The pair's decay."""
+        return load_recipe(settings.of).average_decay(settings.pair)
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """Returns the pair's settings and its name."""

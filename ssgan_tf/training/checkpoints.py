@@ -40,13 +40,16 @@ class Checkpoints:
         Raises:
             DataError: what was read back differs from what was to be written.
         """
-        path = self._manager.save(checkpoint_number=step)
-        reader = tf.train.load_checkpoint(path)
+        path = self.folder / f"step-{step}"
+        if not self.write:
+            return path
+        path = Path(self._manager.save(checkpoint_number=step))
+        reader = tf.train.load_checkpoint(str(path))
         for name, variable in self.variables.items():
             stored = reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE")
             if not np.array_equal(stored, variable.numpy(), equal_nan=True):
-                raise DataError(f"checkpoint {path!r} was not written whole ({name} differs).")
-        return Path(path)
+                raise DataError(f"checkpoint {str(path)!r} was not written whole ({name} differs).")
+        return path
 
     @property
     def latest(self) -> Path | None:

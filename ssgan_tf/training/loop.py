@@ -21,11 +21,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import TrainingDiverged
+from ssgan_tf.errors import TrainingDiverged, WorkerLost
 from ssgan_tf.recipes.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
+from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.training.step_context import StepContext
 from ssgan_tf.training.summaries import Summaries
 
@@ -54,7 +55,8 @@ class Loop:
         options: intervals and counts.
         seed: of initial weights and of all randomness of the steps.
         folder: gets `checkpoints/`, `events/` and `samples/`.
-        write: False on a worker that is not the chief.
+
+    In a run of several processes only the chief reads and writes `folder`.
     """
 
     def __init__(
@@ -66,7 +68,6 @@ class Loop:
         *,
         seed: int,
         folder: Path,
-        write: bool = True,
     ) -> None:
         check_batch_sizes(system.streams(), strategy.num_replicas_in_sync)
         self.system, self.batches, self.strategy = system, batches, strategy
@@ -80,6 +81,8 @@ class Loop:
             self.optimizers = self._build_optimizers()
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.updates = system.updates()
+        self.replicas = ReplicaRange.of(strategy)
+        write = self.replicas.chief
         self.checkpoints = Checkpoints(
             self.folder / "checkpoints", self._state(), options.keep_checkpoints, write
         )
@@ -142,7 +145,7 @@ class Loop:
                     f"{variable.path} of the {name} gets no gradient: a layer is left out of the "
                     "forward pass, or a loss does not reach it"
                 )
-        return gradients  # type: ignore[return-value]
+        return gradients
 
     # Many steps in one call ----------------------------------------------------------------------
 
@@ -187,7 +190,9 @@ class Loop:
         Raises:
             TrainingDiverged: a loss or weight is not finite; names the step and the term.
         """
-        self.checkpoints.restore()
+        if self.replicas.chief:
+            self.checkpoints.restore()
+        broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
         self.summaries.begin(self.networks, step)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
@@ -195,7 +200,7 @@ class Loop:
             count = self._until_next_action(step)
             with self.summaries.timed(count):
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
-                history, waited = (x.numpy() for x in self._run_steps(*arguments, iterator))
+                history, waited = self._call(*arguments, iterator)
             self._check_losses(step, history)
             self.summaries.losses(step, self.names, history)
             self.summaries.data_wait(step + count, float(waited) / count)
@@ -209,6 +214,18 @@ class Loop:
             self._save(step)
         self.summaries.close()
         return step
+
+    def _call(self, first: tf.Tensor, count: tf.Tensor, iterator: Any) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            history, waited = self._run_steps(first, count, iterator)
+            return history.numpy(), waited.numpy()
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
+            if self.replicas.alone:
+                raise
+            raise WorkerLost(
+                f"another worker was lost between steps {int(first)} and {int(first + count)}; start all "
+                "workers again to continue from the last checkpoint."
+            ) from error
 
     def _until_next_action(self, step: int) -> int:
         options = self.options

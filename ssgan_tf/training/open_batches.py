@@ -13,7 +13,14 @@ from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.replicas import ReplicaRange
 
 
-def open_batches(info: DatasetInfo, streams: Mapping[str, Stream], *, seed: int, memory_limit: int) -> Any:
+def open_batches(
+    info: DatasetInfo,
+    streams: Mapping[str, Stream],
+    *,
+    seed: int,
+    memory_limit: int,
+    replicas: ReplicaRange,
+) -> Any:
     """Opens the training split of prepared data.
 
     Args:

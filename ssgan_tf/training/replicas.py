@@ -1,7 +1,8 @@
-"""Which of the run's replicas live in this process."""
+"""Which of the run's replicas live in this process, and how its peers get the chief's state."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -15,6 +16,16 @@ class ReplicaRange:
     local: int
     total: int
 
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes checkpoints, summaries and the result."""
+        return self.first == 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether this is the only process."""
+        return self.local == self.total
+
     @classmethod
     def of(cls, strategy: tf.distribute.Strategy) -> ReplicaRange:
         """The replicas that a strategy runs in this process."""
@@ -25,3 +36,30 @@ class ReplicaRange:
         tasks = sum(len(hosts) for hosts in resolver.cluster_spec().as_dict().values())
         local = total // tasks
         return cls((resolver.task_id or 0) * local, local, total)
+
+
+def broadcast_from_chief(
+    strategy: tf.distribute.Strategy, replicas: ReplicaRange, variables: Iterable[tf.Variable]
+) -> None:
+    """Gives every process the chief's values, so that only the chief needs the checkpoints' disk.
+
+    Each value is summed over the replicas, of which all but the first contribute zeros: exact.
+    """
+    if replicas.alone:
+        return
+    variables = list(variables)
+
+    @tf.function
+    def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
+        def replica(values: list[tf.Tensor]) -> list[tf.Tensor]:
+            context = tf.distribute.get_replica_context()
+            first = tf.equal(context.replica_id_in_sync_group, 0)
+            mine = [tf.where(first, value, tf.zeros_like(value)) for value in values]
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+
+        return strategy.experimental_local_results(strategy.run(replica, args=(values,)))[0]
+
+    # collectives carry no int32 on every device; float64 holds every counter exactly
+    wide = [tf.cast(variable.read_value(), tf.float64) for variable in variables]
+    for variable, value in zip(variables, total(wide), strict=True):
+        variable.assign(tf.cast(value, variable.dtype))

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
 
 
-def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strategy:
+def make_strategy(
+    name: str,
+    replicas: int | None = None,
+    *,
+    workers: Sequence[str] = (),
+    worker_index: int | None = None,
+) -> tf.distribute.Strategy:
     """Builds a strategy.
 
     Args:
-        name: "default" (one device) or "mirrored" (all GPUs, or logical CPU devices).
+        name: "default" (one device), "mirrored" (all GPUs, or logical CPU devices), or "multiworker"
+            (processes, each with all its GPUs or one CPU device).
         replicas: number of replicas of mirrored; default: all GPUs, or 2 without any.
+        workers: host:port of every worker; without them multiworker reads TF_CONFIG.
+        worker_index: which of the workers this process is; 0 is the chief.
 
     Raises:
         UsageError: unknown name, more replicas than GPUs, or the devices were fixed before.
@@ -21,6 +35,8 @@ def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strat
         if replicas not in (None, 1):
             raise UsageError(f"train.replicas={replicas} needs train.strategy=mirrored.")
         return tf.distribute.get_strategy()
+    if name == "multiworker":
+        return _multiworker(workers, worker_index)
     if name != "mirrored":
         raise UsageError(f"train.strategy must be default, mirrored or multiworker; got {name!r}.")
     gpus = tf.config.list_physical_devices("GPU")
@@ -35,6 +51,31 @@ def make_strategy(name: str, replicas: int | None = None) -> tf.distribute.Strat
         [f"CPU:{i}" for i in range(count)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
+
+
+def _multiworker(
+    workers: Sequence[str], worker_index: int | None
+) -> tf.distribute.MultiWorkerMirroredStrategy:
+    if workers:
+        for address in workers:
+            if not re.fullmatch(r"[^\s:]+:\d{1,5}", address):
+                raise UsageError(f"train.workers must be host:port,host:port,...; got {address!r}.")
+        if worker_index is None or not 0 <= worker_index < len(workers):
+            raise UsageError(
+                f"train.worker_index must be 0 to {len(workers) - 1} with {len(workers)} workers; "
+                f"got {worker_index}."
+            )
+        cluster = tf.train.ClusterSpec({"worker": list(workers)})
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            cluster, task_type="worker", task_id=worker_index, rpc_layer="grpc"
+        )
+    else:
+        if not json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster"):
+            raise UsageError(
+                "train.strategy=multiworker needs TF_CONFIG, or --workers host:port,... and --worker-index."
+            )
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
 def make_logical_cpus(count: int) -> None:
