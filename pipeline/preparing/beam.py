@@ -81,9 +81,10 @@ def run_pass(
         progress: called now and then with the number of items done.
 
     Raises:
-        GanpipeError: the failure of the first piece that failed, whichever process it was in.
+        GanpipeError: the failure of the first piece that failed, whichever process it was in; or a
+            worker was killed.
         UsageError: another mode.
-        RuntimeError: an unexpected exception in a worker, with its traceback; or a worker was killed.
+        RuntimeError: an unexpected exception in a worker, with its traceback.
     """
     if mode == "multi_threading":
         raise UsageError("the runner mode multi_threading loses records silently; use multi_processing.")
@@ -124,10 +125,14 @@ def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | No
 
 
 def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch) -> None:
-    # a worker that is killed leaves Beam waiting for it: the shell around each one notes how it ended
-    ended = shlex.quote(str(scratch / f"{task.name}-worker-"))
-    python = f"{shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
-    command = f"{python} 1>&2; echo $? > {ended}$$.exit"
+    from pipeline.preparing.worker import killed_workers
+
+    place = scratch / f"{task.name}-worker"
+    # the shell is replaced by the worker, so that its parent is this process; what it prints is noise
+    command = (
+        f"exec {shlex.quote(sys.executable)} -m pipeline.preparing.worker {os.getpid()} "
+        f"{shlex.quote(str(place))} 1>&2"
+    )
     raised: list[BaseException] = []
 
     def target() -> None:
@@ -141,12 +146,11 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
         watch.look()
-        for file in scratch.glob(f"{task.name}-worker-*.exit"):
-            status = file.read_text().strip()
-            if thread.is_alive() and status not in ("", "0"):
-                raise RuntimeError(
-                    f"a worker process ended with status {status} (137: killed, perhaps for want of memory)."
-                )
+        if thread.is_alive() and killed_workers(place):
+            raise GanpipeError(
+                "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
+                "if that was the reason."
+            )
     if raised:
         raise raised[0]
 

@@ -70,13 +70,14 @@ class Scan:
 
 
 def _look(item: Item) -> Scanned:
-    from pipeline.preparing.decoding import Rejected, decode
-
     reason, shape = item.problem or "", (0, 0, 0)
     if item.pixels is not None:
         height, width, channels = item.pixels.shape
         shape = (height, width, channels)
     elif not reason:
+        # loads TensorFlow, which a scan of arrays can do without
+        from pipeline.preparing.decoding import Rejected, decode
+
         try:
             height, width, channels = decode(item.encoded or b"").shape
             shape = (height, width, channels)
