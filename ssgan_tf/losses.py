@@ -74,3 +74,15 @@ def masked_accuracy(logits: tf.Tensor, labels: tf.Tensor, step: StepContext) -> 
     mask = tf.cast(labels >= 0, tf.float32)
     hit = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
     return tf.math.divide_no_nan(step.all_sum(tf.reduce_sum(mask * hit)), step.all_sum(tf.reduce_sum(mask)))
+
+
+def real_fake_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """Mean of two shares: real images with a logit above 0, generated images with one below.
+
+    Args:
+        real_logits: [B, 1], where a large logit means real.
+        fake_logits: [B, 1].
+    """
+    on_real = tf.reduce_mean(tf.cast(real_logits > 0.0, tf.float32))
+    on_fake = tf.reduce_mean(tf.cast(fake_logits < 0.0, tf.float32))
+    return (on_real + on_fake) / 2.0

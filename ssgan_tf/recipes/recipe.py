@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from ssgan_tf import plots
 from ssgan_tf.errors import UsageError, did_you_mean, unknown
 from ssgan_tf.training.step_context import StepContext
 
@@ -63,10 +65,12 @@ class System(abc.ABC):
         dtype: Keras dtype policy of the layers, such as "float32" or "mixed_float16".
         classifier: name of the network that classifies, or None for an unsupervised system.
         generator: name of the network that generates, or None.
+        grid_side: images along a side of the grid of samples.
     """
 
     classifier: ClassVar[str | None] = None
     generator: ClassVar[str | None] = None
+    grid_side: ClassVar[int] = 5
 
     def __init__(self, settings: Any, data: DataSpec, dtype: str = "float32") -> None:
         self.settings, self.data, self.dtype = settings, data, dtype
@@ -87,7 +91,7 @@ class System(abc.ABC):
     def updates(self) -> Sequence[Update]:
         """The updates of one step, in order; each may train several networks from one forward pass."""
 
-    def initialise(self, networks: Networks, images: tf.Tensor) -> None:
+    def initialise(self, networks: Networks, images: tf.Tensor) -> None:  # noqa: B027
         """Sets data-dependent initial weights from up to 512 record images uint8 [N, H, W, C]."""
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -96,7 +100,10 @@ class System(abc.ABC):
         The fake class is never among them. With `training` the layers drop out and add noise from the
         entered `StepContext`; the paired supervised baseline trains through this.
         """
-        raise UsageError(f"{type(self).__name__} has no classifier: it is trained without labels.")
+        raise UsageError(
+            f"{type(self).__name__} has no classifier: it is trained without labels and only generates. "
+            "Recipes that classify are, for example, ssgan and improved-gan."
+        )
 
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """The discriminator's probability [B] in [0, 1] that record images look like training images."""
@@ -109,6 +116,39 @@ class System(abc.ABC):
     def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
         """Generates images uint8 [B, H', W', C] from latent vectors [B, Z], in inference mode."""
         raise UsageError(f"{type(self).__name__} has no generator.")
+
+    def picture(self, networks: Networks, seed: int, real: tf.Tensor) -> np.ndarray:
+        """Draws what the generator makes, uint8 [H, W, 1 or 3]; by default a square grid of samples.
+
+        Args:
+            networks: the system's networks.
+            seed: of the latent vectors.
+            real: record images uint8 [N, H, W, C] of the training split, for systems that compare.
+        """
+        return plots.grid(np.asarray(self.generate(networks, self.latent(self.grid_side**2, seed))))
+
+    def vectors(self, images: np.ndarray) -> np.ndarray:
+        """Record images uint8 [N, H, W, C] as the float32 vectors [N, D] that distances are measured on."""
+        return images.reshape(len(images), -1).astype(np.float32) / 255.0
+
+    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
+        """Figures of the system's own about generated record images uint8 [N, H, W, C]; none by default."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How a recipe's documented result is measured again (`tools/reproduce.py`).
+
+    Attributes:
+        options: of `ganpipe run`; "{mnist}" stands for the data set that holds MNIST.
+        original: what the original showed, in words.
+        seeds: how many runs, each with another seed.
+    """
+
+    options: tuple[str, ...]
+    original: str
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,6 +163,7 @@ class Recipe:
         presets: named overrides of the defaults; "full" is always there.
         semi_supervised: whether it trains a classifier from labelled and unlabelled images.
         baseline: name of the recipe that is its paired supervised baseline, or None.
+        reproduction: how its documented result is measured again, or None.
     """
 
     name: str
@@ -131,6 +172,7 @@ class Recipe:
     presets: Mapping[str, Mapping[str, Any]]
     semi_supervised: bool = False
     baseline: str | None = None
+    reproduction: Reproduction | None = None
 
     @property
     def needs_labels(self) -> bool:
@@ -160,6 +202,10 @@ class Recipe:
             if getattr(settings, name) < 1:
                 raise UsageError(f"recipe.{name} must be at least 1; got {getattr(settings, name)}.")
         return settings
+
+    def average_decay(self, settings: Any) -> float:
+        """Decay of the weight average where the run names none: `settings.average_decay`, or 0.999."""
+        return getattr(settings, "average_decay", 0.999)
 
     def describe(self, settings: Any) -> dict[str, Any]:
         """Returns settings as plain values that `configure("full", ...)` turns into the same settings."""

@@ -20,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
+from ssgan_tf.augmentation import random_view
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
 from ssgan_tf.recipes.recipe import (
@@ -33,7 +34,7 @@ from ssgan_tf.recipes.recipe import (
     System,
     Update,
 )
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.training.step_context import StepContext, current_step
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Settings:
         image_size: side of the networks' images: 16, 32, 64 or 128; 0: the smallest of them that holds
             the data's images.
         width: multiplies the number of filters of every layer.
+        shift: largest random shift of a training image, as a share of its side.
+        rotate: largest random rotation of a training image, in degrees.
         loss: "faithful" (K+1 logits, softmax and sigmoid) or "k_logits".
         update: "simultaneous" (both networks from one forward pass) or "alternating" (the
             discriminator first, the generator against the updated one).
@@ -55,6 +58,8 @@ class Settings:
     width: float = 1.0
     latent_size: int = 100
     dropout: float = 0.3
+    shift: float = 0.0
+    rotate: float = 0.0
     loss: str = "faithful"
     update: str = "simultaneous"
     steps: int = 3283
@@ -122,6 +127,10 @@ class SSGAN(System):
     def _scaled(self, images: tf.Tensor) -> tf.Tensor:
         return pixels.scale(images, -1.0, 1.0, self.image_size)
 
+    def _view(self, images: tf.Tensor, step: StepContext) -> tf.Tensor:
+        s = self.settings
+        return random_view(self._scaled(images), step, shift=s.shift, rotate=s.rotate)
+
     def _fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
         z = step.normal([batch.label.shape[0], self.settings.latent_size])
         return networks["generator"](z, training=True)
@@ -131,11 +140,11 @@ class SSGAN(System):
     ) -> tuple[Outputs, Outputs, Outputs, tf.Tensor]:
         """The discriminator on labelled, real and generated images, and the labels of the first."""
         discriminator, batch = networks["discriminator"], batches["images"]
-        real = discriminator(self._scaled(batch.image), training=True)
+        real = discriminator(self._view(batch.image, step), training=True)
         labelled, labels = real, batch.label
         if "labelled" in batches:
             with step.frozen_statistics():
-                labelled = discriminator(self._scaled(batches["labelled"].image), training=True)
+                labelled = discriminator(self._view(batches["labelled"].image, step), training=True)
             labels = batches["labelled"].label
         with step.frozen_statistics():
             fake = discriminator(fakes, training=True)
@@ -189,14 +198,15 @@ class SSGAN(System):
     def _generator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
         fakes = self._fakes(networks, batches["images"], step)
         with step.frozen_statistics():
-            real = networks["discriminator"](self._scaled(batches["images"].image), training=True)
+            real = networks["discriminator"](self._view(batches["images"].image, step), training=True)
             fake = networks["discriminator"](fakes, training=True)
         loss, record = self._generator_loss(real, fake, step)
         return Losses({"generator": loss}, record)
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits [B, K]; logit 0 of the faithful form is left out."""
-        logits = networks["discriminator"](self._scaled(images), training=training).logits
+        views = self._view(images, current_step()) if training else self._scaled(images)
+        logits = networks["discriminator"](views, training=training).logits
         return logits[:, 1:] if self.settings.loss == "faithful" else logits
 
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,141 @@
+"""DCGAN: convolutions with batch normalisation.
+
+Command:   ganpipe run --recipe dcgan --preset full --dataset idx:FOLDER
+Cost:      20,000 steps of 128 images; about 0.06 GFLOP an image and step.
+Expected:  digits of all ten classes that an independent classifier finds confident.
+
+Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks", in a three-layer form. Adam's rate of 1e-3 is the documented one; the paper's is
+`recipe.learning_rate=2e-4 recipe.beta_1=0.5`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from ssgan_tf import pixels
+from ssgan_tf.adversarial import AdversarialGame
+from ssgan_tf.networks.dcgan_pair import channels
+from ssgan_tf.networks.layers import BatchNormalization, leaky_relu
+from ssgan_tf.networks.stack import Stack, quarterable_side
+from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction
+from ssgan_tf.training.step_context import StepContext
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `dcgan`; the defaults are the documented system.
+
+    Attributes:
+        image_size: side of the networks' images, a multiple of 4; 0: the smallest that holds the data's.
+        width: multiplies the number of filters of every layer.
+    """
+
+    image_size: int = 28
+    width: float = 1.0
+    latent_size: int = 100
+    steps: int = 20_000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+
+
+class DCGAN(AdversarialGame):
+    """The networks of `dcgan`; images in [-1, 1]."""
+
+    grid_side = 4
+    settings: Settings
+
+    def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
+        super().__init__(settings, data, dtype)
+        self.side = quarterable_side(settings.image_size, data.image_shape)
+
+    def build_networks(self) -> Networks:
+        """Builds both; at 28x28 the generator's maps run 7x7x256, 14x14x128, 14x14x64, 28x28."""
+        discriminator = Stack(
+            [
+                self._conv(32, bias=True),
+                leaky_relu(0.01, self.dtype),
+                *self._normalised(self._conv(64)),
+                *self._normalised(self._conv(128)),
+                keras.layers.Flatten(dtype=self.dtype),
+                keras.layers.Dense(1, dtype="float32"),
+            ],
+            name="discriminator",
+            dtype=self.dtype,
+        )
+        start, filters = self.side // 4, channels(self.settings.width, 256)
+        generator = Stack(
+            [
+                keras.layers.Dense(start * start * filters, dtype=self.dtype),
+                keras.layers.Reshape([start, start, filters], dtype=self.dtype),
+                *self._normalised(self._deconv(channels(self.settings.width, 128), 2)),
+                *self._normalised(self._deconv(channels(self.settings.width, 64), 1)),
+                self._deconv(self.data.image_shape[2], 2, bias=True),
+                keras.layers.Activation("tanh", dtype="float32"),
+            ],
+            name="generator",
+            dtype=self.dtype,
+        )
+        discriminator(generator(tf.zeros([1, self.settings.latent_size])))
+        return {"discriminator": discriminator, "generator": generator}
+
+    def _conv(self, filters: int, bias: bool = False) -> keras.layers.Layer:
+        return keras.layers.Conv2D(
+            channels(self.settings.width, filters), 3, 2, "same", use_bias=bias, dtype=self.dtype
+        )
+
+    def _deconv(self, filters: int, stride: int, bias: bool = False) -> keras.layers.Layer:
+        return keras.layers.Conv2DTranspose(filters, 3, stride, "same", use_bias=bias, dtype=self.dtype)
+
+    def _normalised(self, convolution: keras.layers.Layer) -> list[keras.layers.Layer]:
+        # the convolution has no bias: normalisation would take it away again
+        return [convolution, BatchNormalization(dtype=self.dtype), leaky_relu(0.01, self.dtype)]
+
+    def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Adam for both networks."""
+        s = self.settings
+        return {
+            name: keras.optimizers.Adam(s.learning_rate, beta_1=s.beta_1)
+            for name in ("discriminator", "generator")
+        }
+
+    def scaled(self, images: tf.Tensor) -> tf.Tensor:
+        """Images [B, S, S, C] in [-1, 1]."""
+        return pixels.scale(images, -1.0, 1.0, self.side)
+
+    def unscaled(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Images uint8 [B, S, S, C] of ones in [-1, 1]."""
+        return pixels.unscale(outputs, -1.0, 1.0)
+
+    def noise(self, step: StepContext, count: int) -> tf.Tensor:
+        """z ~ N(0, I)."""
+        return step.normal([count, self.settings.latent_size])
+
+    def latent(self, count: int, seed: int) -> tf.Tensor:
+        """Draws z ~ N(0, I)."""
+        return tf.random.stateless_normal([count, self.settings.latent_size], [seed, 0])
+
+
+RECIPE = Recipe(
+    name="dcgan",
+    settings=Settings,
+    system=DCGAN,
+    presets={
+        "small": {
+            "image_size": 0,
+            "width": 0.5,
+            "steps": 3000,
+            "batch_size": 64,
+            "learning_rate": 5e-4,
+            "beta_1": 0.5,
+        },
+    },
+    reproduction=Reproduction(
+        options=("--dataset", "{mnist}", "--preset", "full", "--set", "train.image_every=1000"),
+        original="losses, the discriminator's accuracy and a 4x4 grid of samples every 1,000 steps",
+    ),
+)
