@@ -6,6 +6,9 @@ the TFRecords hold; and the *network input*, float in the range that a recipe wa
 
 from __future__ import annotations
 
+import functools
+
+import numpy as np
 import tensorflow as tf
 
 MAX_PIXELS = 64 * 1024 * 1024
@@ -83,8 +86,37 @@ def scale(images: tf.Tensor, low: float, high: float, size: int | None = None) -
     """
     images = tf.cast(images, tf.float32)
     if size is not None and (images.shape[1] != size or images.shape[2] != size):
-        images = tf.image.resize(images, [size, size], antialias=True)
+        images = resize_known(images, size, size)
     return images * ((high - low) / 255.0) + low
+
+
+def resize_known(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes float32 [B, h, w, C] of known h and w as `tf.image.resize(antialias=True)` does.
+
+    Resizing between known sizes is linear: two matrix products do it, to rounding. They are several
+    times faster than TensorFlow's own operation, which also runs on the processor only and is missing in
+    LiteRT and ONNX.
+
+    Returns:
+        float32 [B, height, width, C].
+    """
+    _, h, w, channels = images.shape
+    rows = tf.matmul(_resize_weights(h, height), tf.reshape(images, [-1, h, w * channels]))
+    # the channels of a pixel stay apart: one product over [w * C] serves all of them
+    columns = np.kron(_resize_weights(w, width).T, np.eye(channels, dtype=np.float32))
+    resized = tf.matmul(tf.reshape(rows, [-1, w * channels]), columns)
+    return tf.reshape(resized, [-1, height, width, channels])
+
+
+@functools.cache
+def _resize_weights(source: int, target: int) -> np.ndarray:
+    """Weights float32 [target, source] of the triangle filter, widened when it must take in more."""
+    scale = target / source
+    support = max(1.0, 1.0 / scale)
+    centres = (np.arange(target) + 0.5) / scale
+    distances = np.abs(np.arange(source) + 0.5 - centres[:, np.newaxis])
+    weights = np.maximum(0.0, 1.0 - distances / support)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def unscale(images: tf.Tensor, low: float, high: float) -> tf.Tensor:

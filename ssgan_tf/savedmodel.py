@@ -99,7 +99,7 @@ def classifier_signatures(
     serialised `tf.train.Example` with `image/encoded`, to `classes` string [B, K] and `scores` [B, K].
     """
     shape = system.data.image_shape
-    names = tf.constant(list(class_names))
+    names = list(class_names)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
     def answers(image: tf.Tensor) -> Outputs:
@@ -111,7 +111,7 @@ def classifier_signatures(
         return {
             "probabilities": probabilities,
             "class_id": best,
-            "label": tf.gather(names, best),
+            "label": tf.gather(tf.constant(names), best),
             "confidence": certainty,
             "real_score": real_score,
             "abstain": certainty < confidence.abstain_below,
@@ -129,7 +129,7 @@ def classifier_signatures(
     def from_examples(inputs: tf.Tensor) -> Outputs:
         parsed = tf.io.parse_example(inputs, {ENCODED: tf.io.FixedLenFeature([], tf.string)})
         scores = from_bytes(parsed[ENCODED])["probabilities"]
-        return {"classes": tf.broadcast_to(names, tf.shape(scores)), "scores": scores}
+        return {"classes": tf.broadcast_to(tf.constant(names), tf.shape(scores)), "scores": scores}
 
     return {
         "serving_default": _traced(from_float, tf.TensorSpec([None, *shape], tf.float32, "image")),

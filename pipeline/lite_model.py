@@ -1,0 +1,60 @@
+"""A classifier as a LiteRT file: small, quick to start, from pixels to numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import DataError
+
+LITE_FILE = Path("assets.extra") / "classifier.tflite"
+LITE_INT8_FILE = Path("assets.extra") / "classifier_int8.tflite"
+
+
+class LiteModel:
+    """Runs a converted classifier, with LiteRT's own package where it is installed, else TensorFlow's.
+
+    Args:
+        path: the .tflite file.
+        threads: of one call.
+
+    Raises:
+        DataError: the file is missing or is no LiteRT model of a classifier.
+    """
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        if not path.is_file():
+            raise DataError(
+                f"there is no LiteRT model {str(path)!r}. "
+                "Export one: ganpipe export --format savedmodel,tflite."
+            )
+        try:
+            # from memory: the C++ that maps a file has no way to say why it could not
+            interpreter = _interpreter_class()(model_content=path.read_bytes(), num_threads=threads)
+            self._runner = interpreter.get_signature_runner("serving_default")
+            details = self._runner.get_input_details()["image"]
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise DataError(f"{str(path)!r} is no LiteRT classifier: {error}.") from None
+        self._interpreter = interpreter
+        self.image_shape: tuple[int, int, int] = tuple(int(size) for size in details["shape"][1:])
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Answers record images uint8 or float32 0..255 [B, H, W, C].
+
+        Returns:
+            `probabilities` [B, K], `class_id`, `confidence`, `real_score` and `abstain`, each [B].
+        """
+        return self._runner(image=images.astype(np.float32))
+
+
+def _interpreter_class() -> Any:
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter
+    import tensorflow as tf
+
+    return tf.lite.Interpreter
