@@ -14,6 +14,7 @@ SOURCES = {
     "idx": "pipeline.sources.idx",
     "folder": "pipeline.sources.folder",
     "npz": "pipeline.sources.npz",
+    "gaussian": "pipeline.sources.gaussian",
 }
 
 
@@ -21,7 +22,7 @@ def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = 
     """Opens a source.
 
     Args:
-        spec: digits, tfds:NAME, idx:FOLDER, folder:PATH or npz:FILE.
+        spec: digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
 

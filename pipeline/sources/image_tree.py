@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,4 +92,8 @@ def _shown(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    # control characters and ends of line, which would break files with one key a line
+    breaking = ("Cc", "Zl", "Zp")
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in breaking else c for c in path
+    )

@@ -1,0 +1,188 @@
+"""The label draw: a pure function of content and seed, exact for each class, blind to order."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import DataConfig
+from pipeline.errors import DataError, UsageError
+from pipeline.preparing.draw import Draw, draw, keyed_hash, labelled_digest, read_keys, share
+from pipeline.preparing.scan import Scanned
+
+NAMES = ("ant", "bee", "cat")
+
+
+def rows(labels, prefix="train", first=0):
+    """Items with the given labels, each with a content of its own."""
+    digests = [hashlib.md5(f"{prefix}{first + i}".encode()).hexdigest() for i in range(len(labels))]
+    return [Scanned(d, d, label, 4, 4, 1, "") for d, label in zip(digests, labels, strict=True)]
+
+
+def labelled(result: Draw):
+    return {m.digest for m in result.of("train") if m.labelled}
+
+
+def drawn(scanned, *, seed=0, given=None, **config):
+    return draw(scanned, class_names=NAMES, config=DataConfig(**config), seed=seed, given=given)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    labels=st.lists(st.integers(-1, 2), min_size=60, max_size=90),
+    order=st.randoms(use_true_random=False),
+    seed=st.integers(0, 2**70),
+)
+def test_the_order_of_the_source_changes_nothing(labels, order: random.Random, seed: int):
+    source = rows(labels)
+    shuffled = order.sample(source, len(source))
+    config = {"labels_per_class": "all", "validation_rate": 0.1}
+    one = drawn({"train": source}, seed=seed, **config)
+    two = drawn({"train": shuffled}, seed=seed, **config)
+    for split in ("train", "test", "validation"):
+        assert {m.digest for m in one.of(split)} == {m.digest for m in two.of(split)}
+    assert labelled(one) == labelled(two)
+    assert labelled_digest(one.of("train")) == labelled_digest(two.of("train"))
+
+
+@pytest.mark.parametrize("wanted", [1, 7, 20])
+def test_exactly_as_many_labels_of_each_class_as_asked_for(wanted):
+    result = drawn({"train": rows([0, 1, 2] * 30), "test": rows([0, 1, 2], "test")}, labels_per_class=wanted)
+    for label in range(3):
+        assert sum(m.labelled and m.label == label for m in result.of("train")) == wanted
+
+
+def test_the_labelled_are_those_with_the_smallest_hash_up_to_the_threshold():
+    result = drawn({"train": rows([0, 1, 2] * 30), "test": rows([0], "test")}, labels_per_class=5, seed=4)
+    for member in result.of("train"):
+        hashed = keyed_hash(member.digest, seed=4, purpose="labelled")
+        assert member.labelled == (hashed <= int(result.thresholds[NAMES[member.label]], 16))
+
+
+def test_a_larger_budget_holds_the_smaller_one_and_another_seed_draws_others():
+    source = {"train": rows([0, 1, 2] * 40), "test": rows([0], "test")}
+    few, many = drawn(source, labels_per_class=5), drawn(source, labels_per_class=10)
+    assert labelled(few) < labelled(many)
+    assert labelled(few) != labelled(drawn(source, labels_per_class=5, seed=1))
+
+
+def test_a_rate_is_stratified():
+    source = {"train": rows([0] * 100 + [1] * 50 + [2] * 3), "test": rows([0], "test")}
+    result = drawn(source, labeled_rate=0.1)
+    assert [sum(m.labelled and m.label == c for m in result.of("train")) for c in range(3)] == [10, 5, 1]
+
+
+def test_the_default_is_ten_of_a_labelled_source_and_all_of_a_partly_labelled_one():
+    assert len(labelled(drawn({"train": rows([0, 1, 2] * 30)}))) == 30
+    partly = drawn({"train": rows([0, 1, 2] * 2 + [-1] * 50), "test": rows([0], "test")})
+    assert len(labelled(partly)) == 6
+    assert partly.method == "all" and not partly.thresholds
+
+
+def test_test_and_validation_are_stratified_disjoint_and_drawn_from_labelled_images_only():
+    result = drawn({"train": rows([0] * 50 + [1] * 20 + [2] * 10 + [-1] * 100)}, validation_rate=0.1)
+    assert [sum(m.label == c for m in result.of("test")) for c in (-1, 0, 1, 2)] == [0, 10, 4, 2]
+    assert [sum(m.label == c for m in result.of("validation")) for c in (-1, 0, 1, 2)] == [0, 5, 2, 1]
+    assert sum(len(result.of(split)) for split in ("train", "test", "validation")) == 180
+    assert all(m.labelled for m in result.of("test") + result.of("validation"))
+
+
+def test_the_source_s_own_test_split_stays_whole():
+    test = rows([0, 1, 2, 2], "test")
+    result = drawn({"train": rows([0, 1, 2] * 20), "test": test}, labels_per_class=2)
+    assert [(m.digest, m.stored_label) for m in result.of("test")] == [(r.digest, r.label) for r in test]
+
+
+def test_an_unlabelled_image_of_the_test_split_is_listed_and_left_out():
+    result = drawn({"train": rows([0, 1, 2] * 20), "test": rows([0, -1], "test")})
+    assert len(result.of("test")) == 1
+    assert "without a label" in result.rejected[0][1]
+
+
+def test_content_of_the_test_split_leaves_training():
+    train, test = rows([0, 1, 2] * 20), rows([0, 1], "test")
+    copies = [test[0]._replace(label=-1), test[0]._replace(label=2)]
+    result = drawn({"train": [*copies, *train], "test": test}, labels_per_class=20)
+    assert result.duplicates == [test[0].digest, f"{test[0].digest}.1"]
+    assert not {m.digest for m in result.of("train")} & {m.digest for m in result.of("test")}
+
+
+def test_a_drawn_test_split_shares_no_content_with_training_or_validation():
+    twins = [row for row in rows([0, 1, 2] * 20) for _ in range(2)]
+    result = drawn({"train": twins}, validation_rate=0.2, labels_per_class=3)
+    contents = [{m.digest for m in result.of(split)} for split in ("train", "test", "validation")]
+    assert len(set.union(*contents)) == sum(map(len, contents))
+    keys = [m.key for split in ("train", "test", "validation") for m in result.of(split)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_twins_in_training_count_one_by_one():
+    twins = [row for row in rows([0, 1, 2] * 4) for _ in range(2)]
+    result = drawn({"train": twins, "test": rows([0], "test")}, labels_per_class=3)
+    assert [sum(m.labelled and m.label == c for m in result.of("train")) for c in range(3)] == [3, 3, 3]
+
+
+def test_too_few_labels_name_the_class_what_it_has_and_what_was_asked():
+    with pytest.raises(DataError, match=r"class 'cat' has 4 labelled .* 5 were asked for"):
+        drawn({"train": rows([0] * 9 + [1] * 9 + [2] * 4), "test": rows([0], "test")}, labels_per_class=5)
+
+
+def test_without_any_label_there_is_nothing_to_draw_and_no_test_split():
+    source = {"train": rows([-1] * 20)}
+    result = draw(source, class_names=(), config=DataConfig(), seed=0)
+    assert len(result.of("train")) == 20 and not result.of("test") and result.method == "none"
+    with pytest.raises(DataError, match="no training image of the source has a label"):
+        draw(source, class_names=(), config=DataConfig(labels_per_class=5), seed=0)
+
+
+def test_given_keys_repeat_a_draw_and_spare_the_test_split():
+    source = {"train": rows([0, 1, 2] * 30)}
+    first = drawn(source, labels_per_class=5, validation_rate=0.1)
+    keys = frozenset(m.key for m in first.of("train") if m.labelled)
+    again = drawn(source, validation_rate=0.1, given=keys)
+    assert again.members == first.members
+    other = drawn(source, seed=9, given=keys)
+    assert {m.key for m in other.of("train") if m.labelled} == keys
+
+
+def test_given_keys_must_be_labelled_training_images():
+    train, test = rows([0, 1, 2] * 5 + [-1]), rows([0], "test")
+    source = {"train": train, "test": test}
+    for key, why in ((train[-1].key, "has no label"), (test[0].key, "no usable training"), ("x", "no image")):
+        with pytest.raises(DataError, match=f"{key!r} (is )?{why}"):
+            drawn(source, given=frozenset([key, train[0].key]))
+    with pytest.raises(UsageError, match="labelled_keys"):
+        drawn(source, given=frozenset([train[0].key]), labels_per_class=3)
+
+
+def test_a_file_of_keys_must_be_there_hold_keys_and_none_twice(tmp_path):
+    file = tmp_path / "keys.txt"
+    with pytest.raises(DataError, match="cannot read"):
+        read_keys(file)
+    file.write_text("\n")
+    with pytest.raises(DataError, match="no key"):
+        read_keys(file)
+    file.write_text("a\nb\na\n")
+    with pytest.raises(DataError, match="'a' twice"):
+        read_keys(file)
+    file.write_text("b\na b\n")
+    assert read_keys(file) == {"b", "a b"}
+
+
+def test_rejected_images_go_nowhere():
+    source = rows([0, 1, 2] * 10)
+    source[3] = source[3]._replace(reason="damaged")
+    result = drawn({"train": source}, labels_per_class=2)
+    assert result.members["train"][3] is None
+    assert result.rejected == [(source[3].key, "damaged")]
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "expected"), [(0.2, 10, 2), (0.2, 2, 1), (0.2, 1, 0), (0.99, 3, 2), (0.0, 9, 0)]
+)
+def test_a_share_leaves_some_on_either_side(rate, count, expected):
+    assert share(rate, count) == expected

@@ -1,0 +1,177 @@
+"""folder:PATH: labels by sub-folder or by label file, and nothing outside of the folder."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import DataError
+from pipeline.sources.catalog import open_source
+
+
+def picture(path: Path, seed: int = 0, kind: str = "PNG") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 256, (6, 5, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, kind)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def labels_of(source, split="train"):
+    names = (*source.class_names(), None)
+    return {item.key: names[item.label] for item in source.read(split, 0, source.splits()[split])}
+
+
+def test_sub_folders_are_classes_and_images_elsewhere_are_unlabelled(tmp_path):
+    for number, name in enumerate(["cat/1.png", "cat/deep/2.JPG", "dog/1.gif", "unlabelled/3.bmp", "4.jpeg"]):
+        kind = {"png": "PNG", "gif": "GIF", "bmp": "BMP"}.get(name.split(".")[1], "JPEG")
+        picture(tmp_path / name, number, kind)
+    picture(tmp_path / ".hidden" / "5.png")
+    (tmp_path / "cat" / "notes.txt").write_text("no image")
+    source = open_source(f"folder:{tmp_path}")
+    assert labels_of(source) == {
+        "4.jpeg": None,
+        "cat/1.png": "cat",
+        "cat/deep/2.JPG": "cat",
+        "dog/1.gif": "dog",
+        "unlabelled/3.bmp": None,
+    }
+    assert list(labels_of(source)) == sorted(labels_of(source))
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
+    for name in ("10", "2", "1"):
+        picture(tmp_path / name / "a.png")
+    assert open_source(f"folder:{tmp_path}").class_names() == ("1", "2", "10")
+
+
+def test_train_and_test_are_splits_only_together(tmp_path):
+    picture(tmp_path / "test" / "cat" / "1.png")
+    assert open_source(f"folder:{tmp_path}").class_names() == ("test",)
+    picture(tmp_path / "train" / "cat" / "1.png")
+    picture(tmp_path / "train" / "dog" / "1.png")
+    picture(tmp_path / "unlabelled" / "1.png")
+    source = open_source(f"folder:{tmp_path}")
+    assert labels_of(source) == {
+        "train/cat/1.png": "cat",
+        "train/dog/1.png": "dog",
+        "unlabelled/1.png": None,
+    }
+    assert labels_of(source, "test") == {"test/cat/1.png": "cat"}
+    picture(tmp_path / "other" / "1.png")
+    with pytest.raises(DataError, match="also the image 'other/1.png'"):
+        open_source(f"folder:{tmp_path}")
+
+
+def write_labels(tmp_path: Path, text: str | bytes) -> str:
+    file = tmp_path / "labels.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(file)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    folder = tmp_path / "images"
+    for number, name in enumerate(["a.png", "b.png", "c c.png", "d.png"]):
+        picture(folder / name, number)
+    return folder
+
+
+def test_a_label_file_gives_the_labels(flat, tmp_path):
+    labels = write_labels(tmp_path, "\ufeffwho, Path ,LABEL\nme,./a.png,cat\n\nyou,c c.png,\nme,d.png,ant\n")
+    assert labels_of(open_source(f"folder:{flat}", labels=labels)) == {
+        "a.png": "cat",
+        "b.png": None,
+        "c c.png": None,
+        "d.png": "ant",
+    }
+
+
+def test_with_a_label_file_sub_folders_mean_nothing(flat, tmp_path):
+    picture(flat / "dog" / "e.png")
+    labels = write_labels(tmp_path, "path,label\ndog/e.png,cat\n")
+    assert open_source(f"folder:{flat}", labels=labels).class_names() == ("cat",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a.png,cat\nb.png,dog\n", "header path,label; its first line is 'a.png,cat'"),
+        ("", "header path,label"),
+        ("path,label\na.png,cat\nb.png,dog\na.png,dog\n", "'a.png' is in line 2 and in line 4"),
+        ("path,label\na.png,cat\n./a.png,cat\n", "'a.png' is in line 2 and in line 3"),
+        ("path,label\na.pgn,cat\nx.png,cat\n", r"'a.pgn' and 1 more\. Did you mean 'a.png'\?"),
+        ("path,label\n../a.png,cat\n", "must be relative"),
+        ("path,label\n/etc/a.png,cat\n", "must be relative"),
+        ("path,label\na.png\n", "line 2: it wants a path and a label"),
+        ('path,label\n"a.png,cat\n', "line 2"),
+        (b"path,label\na.png,\xff\n", "not UTF-8"),
+    ],
+)
+def test_a_wrong_label_file_is_refused(flat, tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        open_source(f"folder:{flat}", labels=write_labels(tmp_path, text))
+
+
+def test_a_label_file_or_folder_that_is_not_there(flat, tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        open_source(f"folder:{flat}", labels=str(tmp_path / "nope.csv"))
+    with pytest.raises(DataError, match="no such folder"):
+        open_source(f"folder:{tmp_path / 'nope'}")
+    with pytest.raises(DataError, match="is not a folder"):
+        open_source(f"folder:{flat / 'a.png'}")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        open_source(f"folder:{tmp_path / 'empty'}")
+
+
+def test_links_that_leave_the_folder_are_problems_and_are_not_read(flat, tmp_path):
+    outside = picture(tmp_path / "secret" / "s.png", 7)
+    (flat / "out.png").symlink_to(outside)
+    (flat / "nowhere.png").symlink_to(tmp_path / "nothing")
+    (flat / "folder").symlink_to(outside.parent)
+    (flat / "inside.png").symlink_to(flat / "a.png")
+    source = open_source(f"folder:{flat}")
+    items = {item.key: item for item in source.read("train", 0, source.splits()["train"])}
+    assert {key for key, item in items.items() if item.problem} == {"out.png", "nowhere.png", "folder"}
+    assert all(item.encoded is None for item in items.values() if item.problem)
+    assert items["inside.png"].digest == items["a.png"].digest
+
+
+def test_a_link_laid_after_the_listing_is_not_followed(flat, tmp_path):
+    source = open_source(f"folder:{flat}")
+    (flat / "a.png").unlink()
+    (flat / "a.png").symlink_to(picture(tmp_path / "s.png"))
+    (flat / "b.png").unlink()
+    problems = {item.key: item.problem for item in source.read("train", 0, 4)}
+    assert "leaves the folder" in problems["a.png"] and "gone" in problems["b.png"]
+    assert problems["d.png"] is None
+
+
+def test_names_that_are_no_text_and_things_that_are_no_files(flat):
+    (flat / "two\nlines.png").write_bytes((flat / "a.png").read_bytes())
+    Path(os.fsdecode(os.fsencode(str(flat)) + b"/\xff.png")).write_bytes(b"")
+    picture(flat / "at 9\u202fAM \u00e9.png", 5)
+    os.mkfifo(flat / "pipe.png")
+    source = open_source(f"folder:{flat}")
+    problems = {item.key: item.problem for item in source.read("train", 0, source.splits()["train"])}
+    assert "one line" in problems["two\\nlines.png"] and "one line" in problems["\\xff.png"]
+    assert problems["pipe.png"] == "not a regular file"
+    assert problems["at 9\u202fAM \u00e9.png"] is None
+    assert source.digest()
+
+
+def test_the_digest_tells_a_changed_image_and_a_changed_label(flat, tmp_path):
+    labels = write_labels(tmp_path, "path,label\na.png,cat\n")
+    first = open_source(f"folder:{flat}", labels=labels).digest()
+    assert first == open_source(f"folder:{flat}", labels=labels).digest()
+    write_labels(tmp_path, "path,label\na.png,cow\n")
+    second = open_source(f"folder:{flat}", labels=labels).digest()
+    picture(flat / "d.png", 99)
+    assert len({first, second, open_source(f"folder:{flat}", labels=labels).digest()}) == 3
