@@ -110,8 +110,10 @@ class TrainConfig:
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
     )
-    average_decay: float = setting(
-        0.999, "decay of the weight average", Rule("a number in [0, 1)", lambda v: 0 <= v < 1)
+    average_decay: float | None = setting(
+        None,
+        "decay of the weight average; default: the recipe's, or 0.999",
+        Rule("a number in [0, 1)", lambda v: 0 <= v < 1),
     )
     steps_per_call: int = setting(50, "training steps in one tf.function call", at_least(1))
     summary_every: int = setting(50, "steps between scalar summaries' flushes", at_least(1))
@@ -131,6 +133,9 @@ class EvaluateConfig:
     split: str = setting("test", "the split to evaluate on", one_of("test", "validation"))
     batch_size: int = setting(256, "images a batch", at_least(1))
     calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
+    samples: int = setting(
+        10_000, "generated images that are compared with real ones; 0: none", at_least(0)
+    )
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,28 @@ class ExportConfig:
         "confidence below which the classifier abstains; 0: never",
         Rule("a number from 0 to 1", lambda v: 0 <= v <= 1),
     )
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Settings of `ganpipe predict`."""
+
+    format: str | None = setting(
+        None,
+        "csv, jsonl or parquet; default: by the output's name, csv on standard output",
+        one_of("csv", "jsonl", "parquet"),
+    )
+    engine: str = setting(
+        "savedmodel", "savedmodel, or lite where the export has it", one_of("savedmodel", "lite")
+    )
+    batch_size: int = setting(256, "images a batch", at_least(1))
+    strict: bool = setting(False, "fail on the first image that cannot be used")
+    runner: str = setting(
+        "direct",
+        "direct, or Beam's in_memory or multi_processing for large jobs",
+        one_of("direct", "in_memory", "multi_processing"),
+    )
+    workers: int = setting(2, "worker processes of multi_processing", at_least(1))
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,9 @@ def run(
     system = recipe.build(settings, DataSpec(info.image_shape, info.num_classes), config.precision)
     options = LoopOptions(
         steps=settings.steps,
+        average_decay=(
+            recipe.average_decay(settings) if config.average_decay is None else config.average_decay
+        ),
         **{
             name: getattr(config, name)
             for name in (
@@ -83,7 +86,6 @@ def run(
                 "image_every",
                 "checkpoint_every",
                 "keep_checkpoints",
-                "average_decay",
             )
         },
     )
