@@ -17,6 +17,8 @@ from pipeline.serving.status import invalid
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
+# TensorFlow decodes it, Pillow cannot measure it
+_JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 _UNKNOWN_PIXELS = 1
 
 
@@ -32,6 +34,8 @@ def pixels(encoded: bytes, limit: int) -> int:
     Raises:
         ServingError: INVALID_ARGUMENT, more than `limit`, or a header that cannot be read.
     """
+    if encoded.startswith(_JPEG_XL):
+        raise invalid("JPEG XL images are not taken. Send PNG, JPEG, BMP or GIF.")
     if not encoded.startswith(_MAGIC):
         return _UNKNOWN_PIXELS
     try:

@@ -96,8 +96,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begins the request, unless its announced body is too large."""
-        self.header_since, self.header_bytes = None, 0
+        fed, self.header_since, self.header_bytes = self.header_bytes, None, 0
         if self.refused_since is not None:
+            return
+        # what was fed may hold a body too, so that only a suspicion is measured
+        if (
+            fed > MAX_HEADER
+            and len(self.url) + sum(len(a) + len(b) + 4 for a, b in self.headers) > MAX_HEADER
+        ):
+            self.refuse(431, f"The request's header is larger than {MAX_HEADER} bytes.")
             return
         for name, value in self.headers:
             if name == b"content-length" and int(value) > self.gate.max_body:

@@ -18,7 +18,7 @@ from google.protobuf import json_format
 
 from pipeline.serving import dtypes
 from pipeline.serving.signature import Signature, TensorSpec, read_signatures
-from pipeline.serving.status import from_exception, invalid
+from pipeline.serving.status import from_exception, invalid, not_found
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -72,8 +72,9 @@ class Model:
             self.class_names = _read_class_names(folder)
         except Exception as error:
             self._session.close()
-            if isinstance(error, OSError) or "SavedModel file does not exist" in str(error):
-                raise from_exception(FileNotFoundError(f"no readable SavedModel in {folder}")) from error
+            if isinstance(error, OSError):
+                reason = str(error).splitlines()[0].rstrip(".")
+                raise not_found(f"no readable SavedModel in {folder}: {reason}") from error
             raise from_exception(error) from error
 
     def signature(self, name: str) -> Signature:

@@ -58,6 +58,8 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
         gc.set_threshold(20_000, 20, 100)
         # the default 5 ms would keep the model's thread waiting for the event loop's
         sys.setswitchinterval(0.0005)
+        # from here on clients wait instead of being refused; the loop takes them in a moment
+        listener.listen(server.config.backlog)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         terminal.say(f"serving {', '.join(folders)} after {time.monotonic() - started:.1f} s")

@@ -74,6 +74,12 @@ def from_exception(error: BaseException) -> ServingError:
         code, text = "NOT_FOUND", str(error)
     else:
         code, text = "INTERNAL", f"{type(error).__name__}: {error}"
-    # the lines after the first tell of the graph's source files, not of the request
-    line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return ServingError(code, line[:_LONGEST])
+    return ServingError(code, _line(text)[:_LONGEST] or type(error).__name__)
+
+
+def _line(text: str) -> str:
+    """Returns the line of TensorFlow's text that is about the request, without the graph's sources."""
+    lines = [line.strip() for line in text.split("\n\t [[")[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    return lines[-1] if lines[0].startswith("Graph execution error") else lines[0]
