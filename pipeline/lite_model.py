@@ -39,7 +39,8 @@ class LiteModel:
         except (ValueError, KeyError, RuntimeError) as error:
             raise DataError(f"{str(path)!r} is no LiteRT classifier: {error}.") from None
         self._interpreter = interpreter
-        self.image_shape: tuple[int, int, int] = tuple(int(size) for size in details["shape"][1:])
+        _, height, width, channels = map(int, details["shape"])
+        self.image_shape = height, width, channels
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Answers record images uint8 or float32 0..255 [B, H, W, C].

@@ -1,0 +1,1 @@
+"""What the predict stage is made of: inputs, classifiers, rows, writers, and blocks for Beam."""
