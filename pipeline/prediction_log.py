@@ -15,7 +15,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from pipeline.errors import DataError
-from pipeline.serving.descriptors import message
+from pipeline.serving_messages import message
 from ssgan_tf.records import iterate_records, write_records
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.serving import inference
-from pipeline.serving.descriptors import message
 from pipeline.serving.model import DEFAULT_SIGNATURE, Model
 from pipeline.serving.signature import Signature
 from pipeline.serving.status import ServingError, invalid
+from pipeline.serving_messages import message
 from ssgan_tf.errors import DataError
 from ssgan_tf.records import iterate_records
 
