@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from pipeline import options
-from pipeline.config import RunConfig, load_config
+from pipeline.config import RunConfig, build, load_config
 from pipeline.errors import GanpipeError, writing_to
+from pipeline.serving.settings import ServeConfig
 from pipeline.terminal import Terminal, quiet_libraries
 
 
@@ -186,6 +187,23 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
             for reason in decision.reasons:
                 terminal.say(f"    {reason}")
     _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
+
+
+@main.command()
+@click.argument("model_dir", metavar="MODEL_DIR")
+@options.setting_options(*options.SERVE)
+def serve(model_dir, **values) -> None:
+    """Serve an exported model over TensorFlow Serving's REST API, with a page at /.
+
+    MODEL_DIR holds one numbered folder a version; its name is the model's, unless --name is given.
+    """
+    chosen = options.settings_of(values)
+    document = {key.removeprefix("serve."): value for key, value in chosen.items()}
+    config = build(ServeConfig, {"model_dir": model_dir, **document})
+    with quiet_libraries(None):
+        from pipeline.serving.server import serve as run_server
+
+        run_server(config, Terminal(sys.stderr))
 
 
 def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:

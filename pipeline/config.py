@@ -133,9 +133,7 @@ class EvaluateConfig:
     split: str = setting("test", "the split to evaluate on", one_of("test", "validation"))
     batch_size: int = setting(256, "images a batch", at_least(1))
     calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
-    samples: int = setting(
-        10_000, "generated images that are compared with real ones; 0: none", at_least(0)
-    )
+    samples: int = setting(10_000, "generated images that are compared with real ones; 0: none", at_least(0))
 
 
 @dataclass(frozen=True)
@@ -228,6 +226,8 @@ def load_config(
     config = build(RunConfig, document)
     if config.data.labels_per_class is not None and config.data.labeled_rate is not None:
         raise UsageError("give either data.labels_per_class or data.labeled_rate, not both.")
+    if config.data.labelled_keys and (config.data.labels_per_class or config.data.labeled_rate):
+        raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
     return config
 
 

@@ -10,8 +10,16 @@ from typing import Any
 import click
 
 from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.serving.settings import ServeConfig
 
-SECTIONS = {"data": DataConfig, "train": TrainConfig, "evaluate": EvaluateConfig, "export": ExportConfig}
+SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")
+SECTIONS = {
+    "data": DataConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "export": ExportConfig,
+    "serve": ServeConfig,
+}
 
 DATA = (
     "data.dataset",

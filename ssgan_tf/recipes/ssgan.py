@@ -234,6 +234,8 @@ RECIPE = Recipe(
             "image_size": 0,
             "width": 0.25,
             "loss": "k_logits",
+            "shift": 0.06,
+            "rotate": 10.0,
             "batch_size": 64,
             "labelled_batch": 32,
             "learning_rate": 6e-4,

@@ -1,0 +1,93 @@
+"""`ganpipe run` from images to a tested, exported classifier, and what a second run does."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.end_to_end.conftest import TINY
+
+
+def test_leaves_what_it_promises(finished, read_json, strays):
+    summary = read_json(finished / "summary.json")
+    assert set(summary["figures"]) == {"ssgan", "supervised"}
+    for recipe in ("ssgan", "supervised"):
+        metrics = read_json(finished / "seed-0" / recipe / "evaluate" / "metrics.json")
+        assert summary["figures"][recipe]["errors"][0] == metrics["error"]
+        matrix = np.array(metrics["confusion_matrix"])
+        assert matrix.shape == (10, 10)
+        assert matrix.sum() == metrics["count"] == 359
+        assert metrics["error"] == pytest.approx(1 - np.trace(matrix) / matrix.sum())
+        assert list((finished / "seed-0" / recipe / "train" / "events").glob("events.*"))
+    paired = summary["paired_difference"]["differences"][0]
+    errors = {name: figure["errors"][0] for name, figure in summary["figures"].items()}
+    assert paired == errors["supervised"] - errors["ssgan"]
+    for name in ("classifier", "generator"):
+        assert (finished / "seed-0" / "ssgan" / "export" / name / "1" / "saved_model.pb").is_file()
+    assert strays(finished) == []
+
+
+def test_saved_model_answers_with_the_evaluated_probabilities(finished):
+    stored = np.load(finished / "seed-0" / "ssgan" / "evaluate" / "predictions.npz")
+    model = tf.saved_model.load(str(finished / "seed-0" / "ssgan" / "export" / "classifier" / "1"))
+    from pathlib import Path
+
+    from ssgan_tf.records import DatasetInfo, read_split
+
+    split = read_split(DatasetInfo.load(Path(finished / "seed-0" / "data")), "test")
+    images = tf.constant(split.images, tf.float32)
+    answers = model.signatures["serving_default"](image=images)
+    logits = stored["logits"].astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answers["probabilities"].numpy(), expected, atol=1e-5)
+    assert answers["probabilities"].shape[1] == 10  # the fake class is never an answer
+
+
+def test_second_run_reuses_everything(ganpipe, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.name == "manifest.json"}
+    result = ganpipe("run", "--workdir", finished, "--draws", 2, *TINY)
+    assert result.stderr.count("reused") == 12
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_explain_says_what_changed(ganpipe, finished):
+    same = json.loads(ganpipe("explain", "--workdir", finished, "--json").stdout)
+    assert all(not entry["reasons"] for entry in same)
+    more = ganpipe("explain", "--workdir", finished, "--steps", "30", "--json").stdout
+    reasons = {entry["node"]: entry["reasons"] for entry in json.loads(more)}
+    assert reasons["seed-0/data"] == []
+    assert reasons["seed-0/ssgan/train"] == ["setting steps changed: 20 -> 30"]
+    assert reasons["seed-0/ssgan/evaluate"] == ["input model changed"]
+    assert "input model changed" in reasons["seed-0/ssgan/export"]
+
+
+def test_force_and_stage_by_stage(ganpipe, finished, tmp_path, read_json):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished, workdir)
+    forced = ganpipe("run", "--workdir", workdir, *TINY, "--force", "evaluate")
+    assert forced.stderr.count("reused") == 4
+    assert "running (--force evaluate)" in forced.stderr
+    # stage commands find the same artifacts by the same fingerprints
+    for arguments in (("preprocess",), ("train", *TINY), ("evaluate",), ("export",)):
+        assert "reused" in ganpipe(*arguments, "--workdir", workdir).stderr
+    metrics = json.loads(ganpipe("evaluate", "--workdir", workdir, "--json", "--quiet").stdout)
+    assert metrics == read_json(workdir / "seed-0" / "ssgan" / "evaluate" / "metrics.json")
+
+
+def test_several_draws_have_an_interval(finished, read_json):
+    summary = read_json(finished / "summary.json")
+    assert summary["seeds"] == [0, 1]
+    figure = summary["figures"]["ssgan"]
+    assert figure["interval"][0] <= figure["mean"] <= figure["interval"][1]
+    assert figure["mean"] == pytest.approx(sum(figure["errors"]) / 2)
+    keys = [(finished / f"seed-{seed}" / "data" / "labelled.txt").read_text() for seed in (0, 1)]
+    assert keys[0] != keys[1]
+
+
+def test_config_file_and_json(ganpipe, finished, tmp_path):
+    # the file that a run writes repeats it
+    again = ganpipe("run", "--workdir", finished, "--config", finished / "config.yaml", "--json", "--quiet")
+    assert json.loads(again.stdout)["figures"].keys() == {"ssgan", "supervised"}
+    assert again.stderr == ""
