@@ -9,6 +9,7 @@ word, so it is not offered.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -142,6 +143,8 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
             raised.append(error)
 
     thread = threading.Thread(target=target, name=f"beam-{task.name}", daemon=True)
+    # when a worker dies, Beam's threads die with tracebacks that would reach the terminal
+    hook, threading.excepthook = threading.excepthook, _log_thread_failure
     thread.start()
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
@@ -151,8 +154,13 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
                 "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
                 "if that was the reason."
             )
+    threading.excepthook = hook
     if raised:
         raise raised[0]
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    logging.getLogger(__name__).warning("thread %s ended: %r", failure.thread, failure.exc_value)
 
 
 class _Watch:

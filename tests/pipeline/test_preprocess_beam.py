@@ -1,0 +1,123 @@
+"""The Beam passes: every piece once, one message for a failure, and nothing that hangs or lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DataError, GanpipeError, UsageError
+from pipeline.preparing.beam import run_pass
+from pipeline.preparing.pieces import Piece, cut, cut_for_scan
+
+
+class Note:
+    """Writes down each call, and fails as told; workers import it from this file."""
+
+    def __init__(self, folder: Path, failures: dict[int, BaseException] | None = None, kill: bool = False):
+        self.folder, self.failures, self.kill = folder, failures or {}, kill
+
+    def __call__(self, piece: Piece) -> None:
+        with (self.folder / f"called-{piece.stem}").open("a") as file:
+            file.write("x")
+        if self.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if piece.number in self.failures:
+            raise self.failures[piece.number]
+
+
+@pytest.fixture
+def workers_find_this_file(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def run(task: Note, mode: str = "in_memory", count: int = 7) -> None:
+    pieces = cut("train", 100, count)
+    run_pass(task, pieces, name="pass", scratch=task.folder, mode=mode, workers=2)
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 5), (7, 7), (100, 8), (1797, 1)])
+def test_pieces_cover_a_split_once(size, count):
+    pieces = cut("train", size, count)
+    assert [i for piece in pieces for i in range(piece.start, piece.stop)] == list(range(size))
+    assert len(pieces) == min(count, size)
+    assert max(p.stop - p.start for p in cut_for_scan("train", 100_000)) <= 4096
+
+
+def test_every_piece_is_called_once_and_progress_reaches_the_total(tmp_path):
+    told = []
+    pieces = cut("train", 100, 9)
+    run_pass(
+        Note(tmp_path),
+        pieces,
+        name="pass",
+        scratch=tmp_path,
+        mode="in_memory",
+        workers=1,
+        progress=told.append,
+    )
+    assert [(tmp_path / f"called-{piece.stem}").read_text() for piece in pieces] == ["x"] * 9
+    assert told == sorted(told) and told[-1] == 100
+
+
+def test_the_first_failure_is_told_as_it_was_raised(tmp_path):
+    with pytest.raises(DataError, match="^two is wrong$"):
+        run(Note(tmp_path, {5: UsageError("five is wrong"), 2: DataError("two is wrong")}))
+
+
+def test_a_bug_comes_with_the_worker_s_traceback(tmp_path):
+    with pytest.raises(RuntimeError, match="(?s)Traceback.*KeyError: 'no such thing'"):
+        run(Note(tmp_path, {3: KeyError("no such thing")}))
+
+
+def test_other_modes_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="loses records"):
+        run(Note(tmp_path), "multi_threading")
+    with pytest.raises(UsageError, match=r"Did you mean 'in_memory'\?"):
+        run(Note(tmp_path), "in-memory")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_that_is_killed_ends_the_run_with_a_message(tmp_path, workers_find_this_file):
+    with pytest.raises(GanpipeError, match="a worker process was killed"):
+        run(Note(tmp_path, kill=True), "multi_processing")
+
+
+@pytest.mark.timeout(120)
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    waiting = (
+        "import os, threading, time; from pipeline.preparing import worker;"
+        "threading.Thread(target=worker._end_with, args=(os.getppid(),)).start(); time.sleep(60)"
+    )
+    starting = (
+        "import subprocess, sys, time;"
+        f"print(subprocess.Popen([sys.executable, '-c', {waiting!r}]).pid, flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", starting], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert driver.stdout is not None
+    worker = int(driver.stdout.readline())
+    time.sleep(2)
+    assert alive(worker)
+    driver.kill()
+    driver.wait()
+    deadline = time.monotonic() + 20
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(worker)
+
+
+def alive(process: int) -> bool:
+    """A process that has ended but was not waited for (in a container without init) does not count."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

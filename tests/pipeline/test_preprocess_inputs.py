@@ -1,0 +1,289 @@
+"""Preprocess on image files: formats, sizes and channels; and bad input, each with one clear message."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipeline.config import DataConfig, load_config
+from pipeline.errors import DataError, UsageError
+from pipeline.preparing.decoding import Rejected, decode, record_images
+from pipeline.stages import preprocess
+from pipeline.terminal import Terminal
+from ssgan_tf import pixels
+from ssgan_tf.records import DatasetInfo, read_split
+
+
+def colours(seed: int = 0, height: int = 12, width: int = 10) -> Image.Image:
+    """A smooth picture, so that JPEG keeps it."""
+    random = np.random.default_rng(seed)
+    small = Image.fromarray(random.integers(0, 256, (3, 3, 3), np.uint8))
+    return small.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def tree(root: Path, count: int = 4, classes=("cat", "dog"), **size) -> Path:
+    for number, name in enumerate(name for name in classes for _ in range(count)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (root / name / f"{number}.png").write_bytes(encoded(colours(number, **size)))
+    return root
+
+
+def prepare(output: Path, folder: Path, **config):
+    output.mkdir(exist_ok=True)
+    stream = io.StringIO()
+    settings = DataConfig(dataset=f"folder:{folder}", **{"labels_per_class": "all", "shards": 2, **config})
+    document = preprocess.run(settings, seed=0, output=output, terminal=Terminal(stream))
+    return document, stream.getvalue()
+
+
+def left_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.suffix != ".tfrecord"]
+
+
+def test_a_tree_of_colour_images_keeps_its_size_and_colours(tmp_path):
+    document, _ = prepare(tmp_path / "out", tree(tmp_path / "in"))
+    assert document["image_shape"] == [12, 10, 3]
+    assert document["class_names"] == ["cat", "dog"]
+    info = DatasetInfo.load(tmp_path / "out")
+    for split in ("train", "test"):
+        read = read_split(info, split)
+        for image, label, key in zip(read.images, read.labels, read.keys, strict=True):
+            assert key.split("/")[0] == info.class_names[label]
+            np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "in" / key)))
+
+
+def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
+    tree(tmp_path / "in", height=30, width=41)
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=16, channels=1)
+    assert document["image_shape"] == [16, 16, 1]
+    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    def served(image_bytes):
+        return pixels.fit(pixels.decode(image_bytes, 1), 16, 16)
+
+    for image, key in zip(read.images, read.keys, strict=True):
+        raw = (tmp_path / "in" / key).read_bytes()
+        np.testing.assert_array_equal(image, served(raw))
+
+
+def test_a_block_is_resized_like_its_images_one_by_one():
+    images = np.random.default_rng(0).integers(0, 256, (9, 31, 23, 3), np.uint8)
+    block = record_images(images, (16, 16, 1))
+    np.testing.assert_array_equal(block, [record_images(image[None], (16, 16, 1))[0] for image in images])
+
+
+def test_images_of_several_sizes_ask_for_one(tmp_path):
+    tree(tmp_path / "in")
+    (tmp_path / "in" / "cat" / "x.png").write_bytes(encoded(colours(9, 7, 8)))
+    with pytest.raises(DataError, match=r"12 x 10 .*'cat/x.png' is 7 x 8.*--image-size"):
+        prepare(tmp_path / "out", tmp_path / "in")
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=8)
+    assert document["image_shape"] == [8, 8, 3]
+
+
+def test_grey_images_stay_grey_until_one_has_colour(tmp_path):
+    for number in range(6):
+        (tmp_path / "in" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / "a" / f"{number}.png").write_bytes(encoded(colours(number).convert("L")))
+    assert prepare(tmp_path / "one", tmp_path / "in")[0]["image_shape"] == [12, 10, 1]
+    (tmp_path / "in" / "a" / "x.png").write_bytes(encoded(colours(9)))
+    assert prepare(tmp_path / "two", tmp_path / "in")[0]["image_shape"] == [12, 10, 3]
+
+
+GREY = colours().convert("L")
+DEEP = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
+BITS = colours().convert("1")
+PALETTE = colours().quantize(32)
+FRAMES = [colours(number).quantize(64) for number in (1, 2)]
+FINE = {"quality": 95, "subsampling": 0}
+
+KINDS = {
+    "palette": (encoded(PALETTE), PALETTE, 0),
+    "transparent": (encoded(PALETTE, transparency=0), PALETTE, 0),
+    "rgba": (encoded(colours().convert("RGBA")), colours(), 0),
+    "grey-alpha": (encoded(colours().convert("LA")), GREY, 0),
+    "bits": (encoded(BITS), BITS, 0),
+    "16-bit": (encoded(DEEP), GREY, 0),
+    "bmp": (encoded(colours(), "BMP"), colours(), 0),
+    "grey-bmp": (encoded(GREY, "BMP"), GREY, 0),
+    "jpeg": (encoded(colours(), "JPEG", **FINE), colours(), 12),
+    "progressive-jpeg": (encoded(colours(), "JPEG", progressive=True, **FINE), colours(), 12),
+    "cmyk-jpeg": (encoded(colours().convert("CMYK"), "JPEG", **FINE), colours(), 40),
+    "gif": (encoded(GREY, "GIF"), GREY, 0),
+    "moving-gif": (encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), FRAMES[0], 0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_gives_the_picture_a_person_sees(kind):
+    data, expected, tolerance = KINDS[kind]
+    image = decode(data, 3)
+    assert image.dtype == np.uint8
+    difference = image.astype(int) - np.asarray(expected.convert("RGB"))
+    assert np.abs(difference).max() <= tolerance
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes whose header claims 60,000 x 60,000 pixels."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 9))
+        + chunk(b"IEND", b"")
+    )
+
+
+def noise(kind: str) -> bytes:
+    return encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)), kind)
+
+
+BAD = {
+    "empty": (b"", "empty"),
+    "text": (b"hello", "not a PNG, JPEG, BMP or GIF"),
+    "tiff": (encoded(colours(), "TIFF"), "not a PNG, JPEG, BMP or GIF"),
+    "cut-png": (noise("PNG")[:2000], "damaged or cut off"),
+    "cut-jpeg": (noise("JPEG")[:900], "damaged or cut off"),
+    "cut-header": (noise("PNG")[:20], "damaged"),
+    "bomb": (bomb(), "pixels"),
+    "palette-bmp": (encoded(PALETTE, "BMP"), "store it as PNG"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_file_that_is_no_usable_image_is_refused_with_the_reason(kind):
+    data, reason = BAD[kind]
+    with pytest.raises(Rejected, match=reason):
+        decode(data, 3)
+
+
+def test_unreadable_images_among_good_ones_are_skipped_counted_and_listed(tmp_path):
+    tree(tmp_path / "in")
+    for kind, (data, _) in BAD.items():
+        (tmp_path / "in" / "cat" / f"{kind}.png").write_bytes(data)
+    (tmp_path / "in" / "cat" / "link.png").symlink_to("/etc/hostname")
+    document, said = prepare(tmp_path / "out", tmp_path / "in")
+    assert {entry["key"] for entry in document["rejected"]} == {f"cat/{kind}.png" for kind in [*BAD, "link"]}
+    for entry in document["rejected"]:
+        assert str(tmp_path) not in entry["reason"] and "0x" not in entry["reason"]
+    assert sum(split["count"] for split in document["splits"].values()) == 8
+    assert "9 image(s) skipped" in said
+    assert set(left_in(tmp_path / "out")) == {"dataset.json", "labelled.txt"}
+
+
+def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
+    tree(tmp_path / "in", count=300, height=4, width=4)
+    for name in ("cat/50.png", "dog/590.png"):
+        (tmp_path / "in" / name).write_bytes(b"?")
+    with pytest.raises(DataError, match="'cat/50.png' cannot be used: not a PNG") as caught:
+        prepare(tmp_path / "out", tmp_path / "in", strict=True)
+    assert caught.value.exit_code == 3
+    assert left_in(tmp_path / "out") == []
+
+
+@pytest.mark.timeout(200)
+def test_the_message_of_a_worker_process_is_the_same(tmp_path):
+    tree(tmp_path / "in")
+    (tmp_path / "in" / "cat" / "x.png").write_bytes(b"?")
+    with pytest.raises(DataError, match="'cat/x.png' cannot be used: not a PNG, JPEG, BMP or GIF image.$"):
+        prepare(tmp_path / "out", tmp_path / "in", strict=True, runner="multi_processing", workers=1)
+
+
+def test_only_unreadable_images(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.png").write_bytes(b"?")
+    with pytest.raises(DataError, match="no usable training image; the first: 'x.png': not a PNG"):
+        prepare(tmp_path / "out", tmp_path / "in")
+
+
+def test_labels_from_a_file_and_unlabelled_images(tmp_path):
+    tree(tmp_path / "in")
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in (tmp_path / "in").rglob("*.png")]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows, ""]))
+    (tmp_path / "in" / "new.png").write_bytes(encoded(colours(77)))
+    labels = str(tmp_path / "labels.csv")
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", labels=labels, labels_per_class=None)
+    assert document["draw"]["method"] == "all"
+    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+    assert dict(zip(read.keys, read.labels.tolist(), strict=True))["new.png"] == -1
+    assert sum(read.labels >= 0) == len(read.labels) - 1
+
+
+def test_a_class_with_fewer_labels_than_asked_for(tmp_path):
+    with pytest.raises(DataError, match=r"class 'cat' has 3 labelled .* 5 were asked for"):
+        prepare(tmp_path / "out", tree(tmp_path / "in"), labels_per_class=5)
+    assert left_in(tmp_path / "out") == []
+
+
+def test_settings_that_make_no_sense_are_refused():
+    for text, message in (
+        ("image_size=0", "whole number from 4; got 0"),
+        ("runner=multi_threading", "got 'multi_th"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load_config(overrides=[f"data.{text}"])
+    with pytest.raises(UsageError, match="not both"):
+        load_config(overrides=["data.labels_per_class=5", "data.labeled_rate=0.5"])
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    tree(tmp_path / "in")
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(DataError, match="cannot write to .*a file, not a folder"):
+        preprocess.run(
+            DataConfig(dataset=f"folder:{tmp_path / 'in'}"),
+            seed=0,
+            output=tmp_path / "out",
+            terminal=Terminal(io.StringIO()),
+        )
+
+
+def test_a_full_disk_is_told_in_one_message(tmp_path, monkeypatch):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full")
+    import ssgan_tf.records
+
+    whole = ssgan_tf.records.write_records
+    monkeypatch.setattr(
+        ssgan_tf.records, "write_records", lambda path, records: whole(_onto(path, full), records)
+    )
+    with pytest.raises(DataError, match="no space is left on the disk"):
+        prepare(tmp_path / "out", tree(tmp_path / "in"))
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def _onto(path: Path, device: Path) -> Path:
+    path.with_name(path.name + ".partial").symlink_to(device)
+    return path
+
+
+def test_an_image_that_changes_between_the_passes_is_noticed(tmp_path, monkeypatch):
+    tree(tmp_path / "in")
+    lay_plans = preprocess.lay_plans
+
+    def change_first(*arguments):
+        (tmp_path / "in" / "cat" / "0.png").write_bytes(encoded(colours(99)))
+        lay_plans(*arguments)
+
+    monkeypatch.setattr(preprocess, "lay_plans", change_first)
+    with pytest.raises(DataError, match="'cat/0.png' changed while it was being read"):
+        prepare(tmp_path / "out", tmp_path / "in")
