@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ class Loop:
         keras.utils.set_random_seed(seed)
         with strategy.scope():
             self.networks = system.build_networks()
-            system.initialise(self.networks, batches.first_images(512))
+            self.first_images = batches.first_images(512)
+            system.initialise(self.networks, self.first_images)
             self.averages = system.build_networks()
             copy_weights(self.averages, self.networks)
             self.optimizers = self._build_optimizers()
@@ -86,7 +87,9 @@ class Loop:
         self.checkpoints = Checkpoints(
             self.folder / "checkpoints", self._state(), options.keep_checkpoints, write
         )
-        self.summaries = Summaries(self.folder, system, write)
+        self.summaries = Summaries(
+            self.folder, system, write, {**asdict(options), "seed": seed, "dtype": system.dtype}
+        )
         self.names: list[str] = []
         self._run_steps = tf.function(self._steps, reduce_retracing=True)
 
@@ -194,7 +197,7 @@ class Loop:
             self.checkpoints.restore()
         broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
-        self.summaries.begin(self.networks, step)
+        self.summaries.begin(self.networks, step, self.optimizers, self.first_images)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
             count = self._until_next_action(step)
@@ -254,6 +257,7 @@ class Loop:
                 raise TrainingDiverged(
                     f"training diverged: {name} is not finite at step {step}. {self._kept()}"
                 )
+        self.summaries.save_history()
         self.checkpoints.save(step)
 
     def _check_losses(self, step: int, history: np.ndarray) -> None:

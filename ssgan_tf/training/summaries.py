@@ -1,70 +1,123 @@
-"""What TensorBoard shows of a run: losses of every step, weight histograms, sample grids, speed."""
+"""What is seen of a run: losses of every step, weight histograms, samples, speed, settings.
+
+folder/events          for TensorBoard
+folder/samples         what the generator makes of the same latent vectors, PNG
+folder/history.npz     `names`, `values` [steps, names], and per call `call_steps`, `call_seconds`
+folder/losses.png      the history as curves, when the run ends
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.scalar.summary import scalar_pb
 
+from ssgan_tf.plots import save_curves
 from ssgan_tf.recipes.recipe import Networks, System
+from ssgan_tf.training.history import History
 
-GRID = 5
 SAMPLE_SEED = 20161112
 
 
 class Summaries:
-    """Writes event files to `folder/events` and sample grids to `folder/samples` too.
+    """Writes event files, samples and the history of a run.
 
     Args:
         folder: the run's folder.
-        system: gives the generator's fixed latent vectors and the batch sizes.
+        system: draws the pictures, and gives settings and batch sizes.
         write: False writes nothing.
+        configuration: settings of the loop, shown beside those of the recipe.
     """
 
-    def __init__(self, folder: Path, system: System, write: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        system: System,
+        write: bool = True,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder, self.system, self.write = Path(folder), system, write
+        self.configuration = flat_settings(system.settings) | dict(configuration or {})
         self.examples_per_second = 0.0
+        self.history = History(self.folder / "history.npz")
         self._examples = sum(stream.batch_size for stream in system.streams().values())
         self._writer: tf.summary.SummaryWriter | None = None
-        self._seconds_per_step = 0.0
+        self._optimizers: Mapping[str, keras.optimizers.Optimizer] = {}
+        self._real: tf.Tensor | None = None
+        self._seconds = 0.0
         self._calls = 0
 
-    def begin(self, networks: Networks, step: int) -> None:
-        """Opens the event file; a new run gets its settings as text, and histograms at step 0."""
+    def begin(
+        self,
+        networks: Networks,
+        step: int,
+        optimizers: Mapping[str, keras.optimizers.Optimizer],
+        real: tf.Tensor,
+    ) -> None:
+        """Opens the event file; a new run gets its settings as text and HParams, and histograms at step 0.
+
+        Args:
+            networks: whose weights the first histograms show.
+            step: where the run stands; the history is cut there.
+            optimizers: whose learning rates are shown.
+            real: training images uint8 [N, H, W, C], for pictures that compare.
+        """
         if not self.write:
             return
+        self._optimizers, self._real = optimizers, real
+        self.history.begin(step)
         self._writer = tf.summary.create_file_writer(str(self.folder / "events"))
         if step == 0:
             with self._writer.as_default(step=0):
-                settings = vars(self.system.settings)
-                rows = "\n".join(f"| {key} | {value} |" for key, value in settings.items())
+                rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
                 tf.summary.text("configuration", f"| setting | value |\n|---|---|\n{rows}")
+                hparams.hparams(
+                    {
+                        key: value if isinstance(value, bool | int | float | str) else str(value)
+                        for key, value in self.configuration.items()
+                    }
+                )
             self.histograms(0, networks)
 
     @contextmanager
     def timed(self, count: int) -> Iterator[None]:
-        """Times a call of `count` steps; the first call, which traces, does not count."""
+        """Times a call of `count` steps; the first call, which traces, gives no speed."""
         start = time.perf_counter()
         yield
-        self._seconds_per_step = (time.perf_counter() - start) / count
+        self._seconds = time.perf_counter() - start
         self._calls += 1
         if self._calls > 1:
-            self.examples_per_second = self._examples / self._seconds_per_step
+            self.examples_per_second = self._examples * count / self._seconds
 
     def losses(self, first_step: int, names: list[str], history: np.ndarray) -> None:
         """Writes the values float32 [steps, len(names)] of the steps after `first_step`."""
         if self._writer is None:
             return
+        self.history.add(names, history, self._seconds)
+        # one event a step: tf.summary.scalar costs a third of a millisecond for each value
+        event = Summary(value=[scalar_pb(name, 0.0).value[0] for name in names])
+        step = first_step + len(history)
         with self._writer.as_default():
             for row, values in enumerate(history):
-                for name, value in zip(names, values, strict=True):
-                    tf.summary.scalar(name, value, step=first_step + row + 1)
+                for entry, value in zip(event.value, values, strict=True):
+                    entry.tensor.float_val[0] = value
+                tf.summary.experimental.write_raw_pb(event.SerializeToString(), step=first_step + row + 1)
+            for name, optimizer in self._optimizers.items():
+                rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+                tf.summary.scalar(f"learning_rate/{name}", rate, step=step)
+                if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                    tf.summary.scalar(f"loss_scale/{name}", optimizer.dynamic_scale.value, step=step)
             if self._calls > 1:
-                step = first_step + len(history)
                 tf.summary.scalar("speed/examples_per_second", self.examples_per_second, step=step)
         self._writer.flush()
 
@@ -84,25 +137,38 @@ class Summaries:
                     tf.summary.histogram(f"{name}/{number:03d}_{variable.name}", variable.value)
 
     def samples(self, step: int, networks: Networks) -> None:
-        """Writes a grid of images from the same latent vectors each time."""
+        """Writes the system's picture of what it makes of the same latent vectors each time."""
         if self._writer is None or self.system.generator is None:
             return
-        grid = sample_grid(self.system, networks)
+        picture = tf.constant(self.system.picture(networks, SAMPLE_SEED, self._real))
         with self._writer.as_default(step=step):
-            tf.summary.image("samples", grid[tf.newaxis])
+            tf.summary.image("samples", picture[tf.newaxis])
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        (folder / f"step-{step:07d}.png").write_bytes(tf.io.encode_png(grid).numpy())
+        (folder / f"step-{step:07d}.png").write_bytes(tf.io.encode_png(picture).numpy())
+
+    def save_history(self) -> None:
+        """Writes the history; before each checkpoint, so that it never ends before one."""
+        if self.write:
+            self.history.save()
 
     def close(self) -> None:
-        """Closes the event file."""
-        if self._writer is not None:
-            self._writer.close()
+        """Closes the event file and draws the curves."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        self.history.save()
+        if self.history.steps:
+            save_curves(self.folder / "losses.png", self.history.series())
 
 
-def sample_grid(system: System, networks: Networks, side: int = GRID) -> tf.Tensor:
-    """Generates a square grid of samples, uint8 [side * H, side * W, C], from fixed latent vectors."""
-    images = system.generate(networks, system.latent(side * side, SAMPLE_SEED))
-    _, height, width, channels = images.shape
-    rows = tf.reshape(images, [side, side, height, width, channels])
-    return tf.reshape(tf.transpose(rows, [0, 2, 1, 3, 4]), [side * height, side * width, channels])
+def flat_settings(settings: Any) -> dict[str, Any]:
+    """Settings as one flat mapping; those of a dataclass within are named with a dot."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            flat |= {f"{field.name}.{key}": inner for key, inner in flat_settings(value).items()}
+        else:
+            flat[field.name] = value
+    return flat

@@ -1,0 +1,66 @@
+"""What every step of a run recorded, kept across restarts in one NumPy file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+
+class History:
+    """Values of every step, and the time of every call.
+
+    Args:
+        path: the file, written whole or not at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: list[str] = []
+        self._first = 0
+        self._values: list[np.ndarray] = []
+        self._calls: list[tuple[int, float]] = []
+
+    @property
+    def steps(self) -> int:
+        """Number of steps held."""
+        return sum(map(len, self._values))
+
+    def begin(self, step: int) -> None:
+        """Reads what an earlier process left and forgets what came after `step`, which runs again."""
+        if step == 0 or not self.path.exists():
+            self._first = step
+            return
+        with np.load(self.path) as stored:
+            self._first = int(stored["first_step"])
+            self.names = stored["names"].tolist()
+            self._values = [stored["values"][: step - self._first]]
+            calls = zip(stored["call_steps"].tolist(), stored["call_seconds"].tolist(), strict=True)
+            self._calls = [(end, seconds) for end, seconds in calls if end <= step]
+
+    def add(self, names: list[str], values: np.ndarray, seconds: float) -> None:
+        """Adds the values float32 [steps, len(names)] of one call that took `seconds`."""
+        self.names = list(names)
+        self._values.append(values)
+        self._calls.append((self._first + self.steps, seconds))
+
+    def series(self) -> dict[str, np.ndarray]:
+        """Name to the values float32 [steps] of every step."""
+        return dict(zip(self.names, np.concatenate(self._values).T, strict=True))
+
+    def save(self) -> None:
+        """Writes `first_step`, `names`, `values` [steps, names], `call_steps` and `call_seconds`."""
+        if not self._values:
+            return
+        ends, seconds = zip(*self._calls, strict=True) if self._calls else ((), ())
+        partial = self.path.with_name(self.path.name + ".partial")
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                first_step=self._first,
+                names=np.array(self.names),
+                values=np.concatenate(self._values),
+                call_steps=np.array(ends, np.int64),
+                call_seconds=np.array(seconds, np.float64),
+            )
+        partial.rename(self.path)
