@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Measures the recipes' documented results again, and writes a table of what was shown and what we got.
+
+    python tools/reproduce.py gaussian gan --data-dir DATA
+    python tools/reproduce.py all --data-dir DATA --steps 3000
+    python tools/reproduce.py ssgan --data-dir DATA -- --preset small
+
+Each recipe runs with the settings that its file documents (`Recipe.reproduction`); what stands after `--`
+is added to its `ganpipe run`. DATA holds MNIST's files in DATA/mnist; without --data-dir MNIST comes from
+tensorflow_datasets. The table is WORKDIR/reproduction.md and .json. A run that is in the table already is
+skipped, and one that was interrupted continues at its last checkpoint.
+
+Cost: seconds (gaussian), minutes (gan), hours (the convolutional ones and improved-gan at full length).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssgan_tf.errors import GanpipeError
+from ssgan_tf.recipes import load_recipe, recipe_names
+from ssgan_tf.recipes.recipe import Recipe
+
+TABLE = "reproduction"
+# of the generation metrics, what the table shows in words; "mean" and "covariance" are of points
+SHOWN = {
+    "smallest_class_share": "smallest class {:.1%}",
+    "mean_confidence": "judge's confidence {:.3f}",
+    "frechet_distance": "Fréchet {:.3g}",
+    "frechet_distance_of_training_images": "(training images {:.3g})",
+    "mean": "mean {}",
+    "covariance": "covariance {}",
+    "covariance_difference": "covariance off by {:.1%}",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs what is missing and writes the table; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    own, more = (given[: given.index("--")], given[given.index("--") + 1 :]) if "--" in given else (given, [])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="names of recipes, or all")
+    parser.add_argument("--steps", type=int, help="a shorter budget; the table says so")
+    parser.add_argument("--seeds", type=int, help="number of seeds; default: the recipe's")
+    parser.add_argument("--workdir", type=Path, default=Path("reproduction"), help="[default: %(default)s]")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files in mnist/")
+    parser.add_argument("--again", action="store_true", help="run what is in the table too")
+    options = parser.parse_args(own)
+    try:
+        recipes = _chosen(options.recipes)
+    except GanpipeError as error:
+        parser.error(str(error))
+    table = _read(options.workdir)
+    for recipe in recipes:
+        command = run_options(recipe, options.data_dir, options.steps, more)
+        seeds = options.seeds or recipe.reproduction.seeds  # type: ignore[union-attr]
+        key = " ".join([recipe.name, *_without_paths(recipe, options.steps, more), f"seeds={seeds}"])
+        if key in table and not options.again:
+            print(f"{recipe.name}: in the table", file=sys.stderr)
+            continue
+        folder = options.workdir / _folder_name(recipe, options.steps, more)
+        code = subprocess.call(
+            [
+                *(sys.executable, "-m", "pipeline.cli", "run", "--recipe", recipe.name, *command),
+                *("--draws", str(seeds), "--workdir", str(folder)),
+            ]
+        )
+        if code:
+            print(f"{recipe.name}: ended with code {code}", file=sys.stderr)
+            return code
+        table[key] = measured(recipe, folder, options.steps, more, seeds)
+        _write(options.workdir, table)
+    print((options.workdir / f"{TABLE}.md").read_text())
+    return 0
+
+
+def _chosen(names: list[str]) -> list[Recipe]:
+    if "all" in names:
+        names = [name for name in recipe_names() if load_recipe(name).reproduction]
+    recipes = [load_recipe(name) for name in names]
+    for recipe in recipes:
+        if recipe.reproduction is None:
+            raise GanpipeError(f"recipe {recipe.name} documents no result of its own.")
+    return recipes
+
+
+def run_options(recipe: Recipe, data_dir: Path | None, steps: int | None, more: list[str]) -> list[str]:
+    """The options of `ganpipe run` for a recipe; later ones win."""
+    mnist = f"idx:{data_dir / 'mnist'}" if data_dir else "tfds:mnist"
+    options = [option.format(mnist=mnist) for option in recipe.reproduction.options]  # type: ignore[union-attr]
+    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+
+
+def _without_paths(recipe: Recipe, steps: int | None, more: list[str]) -> list[str]:
+    options = [option.format(mnist="MNIST") for option in recipe.reproduction.options]  # type: ignore[union-attr]
+    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+
+
+def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:
+    words = [recipe.name, *([str(steps)] if steps else []), *more]
+    return "-".join("".join(c if c.isalnum() or c in "._=-" else "_" for c in word) for word in words)
+
+
+def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], seeds: int) -> dict[str, Any]:
+    """Collects a finished run's row from the files that it left."""
+    runs = [_one_seed(folder / f"seed-{seed}" / recipe.name) for seed in range(seeds)]
+    row: dict[str, Any] = {
+        "recipe": recipe.name,
+        "options": _without_paths(recipe, steps, more),
+        "seeds": seeds,
+        "original": recipe.reproduction.original,  # type: ignore[union-attr]
+        "steps": runs[0]["steps"],
+        "documented_steps": recipe.configure("full", {}).steps,
+        "seconds": float(np.mean([run["seconds"] for run in runs])),
+        "examples_per_second": float(np.median([run["examples_per_second"] for run in runs])),
+        "losses": _mean([run["losses"] for run in runs]),
+        "generation": _mean([run["metrics"].get("generation", {}) for run in runs]),
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "runs": runs,
+    }
+    if "error" in runs[0]["metrics"]:
+        row["errors"] = [run["metrics"]["error"] for run in runs]
+    if recipe.baseline and (folder / "seed-0" / recipe.baseline).is_dir():
+        paths = [folder / f"seed-{seed}" / recipe.baseline for seed in range(seeds)]
+        row["baseline_errors"] = [_metrics(path)["error"] for path in paths]
+    row["got"] = in_words(row)
+    return row
+
+
+def _one_seed(folder: Path) -> dict[str, Any]:
+    with np.load(folder / "train" / "history.npz") as history:
+        names, values = history["names"].tolist(), history["values"]
+        ends, seconds = history["call_steps"], history["call_seconds"]
+    settings = json.loads((folder / "train" / "training.json").read_text())
+    recipe = load_recipe(settings["recipe"])
+    configured = recipe.configure("full", settings["settings"])
+    # the last twentieth of the run: single steps are noisy
+    late = values[-max(1, len(values) // 20) :].mean(0)
+    counts = np.diff(ends, prepend=0)
+    return {
+        "steps": configured.steps,
+        "seconds": float(seconds.sum()),
+        # the first call traces
+        "examples_per_second": configured.batch_size * float(np.median(counts[1:] / seconds[1:]))
+        if len(ends) > 1
+        else float("nan"),
+        "losses": {
+            name: float(value)
+            for name, value in zip(names, late, strict=True)
+            if name.endswith(("/loss", "accuracy"))
+        },
+        "metrics": _metrics(folder),
+    }
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "evaluate" / "metrics.json").read_text())
+
+
+def _mean(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds of every number and list of numbers; nested mappings and text are left out."""
+    return {
+        name: np.mean([document[name] for document in documents], axis=0).tolist()
+        for name, value in documents[0].items()
+        if isinstance(value, int | float | list)
+    }
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """The row's figures in a line."""
+    parts = []
+    for name, key in (("test error", "errors"), ("baseline", "baseline_errors")):
+        if key in row:
+            parts.append(f"{name} {np.mean(row[key]):.2%}")
+    for name, form in SHOWN.items():
+        if (value := row["generation"].get(name)) is not None:
+            parts.append(form.format(np.round(value, 2).tolist() if isinstance(value, list) else value))
+    parts += [
+        f"{name.removesuffix('/loss')} loss {value:.3f}"
+        for name, value in row["losses"].items()
+        if name.endswith("/loss")
+    ]
+    return ", ".join(parts)
+
+
+def machine() -> str:
+    """The processor, its cores and the library, in words."""
+    import tensorflow as tf
+
+    model = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = (line.partition(":") for line in info.read_text().splitlines())
+        model = next((value.strip() for key, _, value in lines if key.strip() == "model name"), model)
+    gpus = tf.config.list_physical_devices("GPU")
+    graphics = f", {len(gpus)} GPU" if gpus else ""
+    return f"{model}, {len(os.sched_getaffinity(0))} cores{graphics}, TensorFlow {tf.__version__}"
+
+
+def _read(workdir: Path) -> dict[str, Any]:
+    path = workdir / f"{TABLE}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _write(workdir: Path, table: dict[str, Any]) -> None:
+    header = (
+        *("recipe", "the original showed", "we got", "steps (documented)", "seeds"),
+        *("seconds a seed", "examples/s", "options"),
+    )
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for row in table.values():
+        cells = (
+            row["recipe"],
+            row["original"],
+            row["got"],
+            f"{row['steps']:,} ({row['documented_steps']:,})",
+            str(row["seeds"]),
+            f"{row['seconds']:,.0f}",
+            f"{row['examples_per_second']:,.0f}",
+            "`" + " ".join(row["options"]) + "`",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "Measured on: " + "; ".join(sorted({row["machine"] for row in table.values()})) + "."]
+    for suffix, text in (("json", json.dumps(table, indent=1)), ("md", "\n".join(lines))):
+        path = workdir / f"{TABLE}.{suffix}"
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(text + "\n")
+        partial.rename(path)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main())
