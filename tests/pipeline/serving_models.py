@@ -24,7 +24,7 @@ class SmallClassifier(tf.Module):
     def __init__(self, shift: float = 0.0) -> None:
         super().__init__()
         random = np.random.default_rng(7)
-        self.kernel = tf.Variable(random.normal(0, 0.2, (SIDE * SIDE, 10)).astype(np.float32))
+        self.kernel = tf.Variable(random.normal(0, 0.6, (SIDE * SIDE, 10)).astype(np.float32))
         self.bias = tf.Variable(np.arange(10, dtype=np.float32) * shift)
         self.names = list(CLASS_NAMES)
 
