@@ -75,13 +75,13 @@ class BatchNormalization(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates beta, gamma (if learned) and the moving statistics, each float32 [C]."""
         shape = (input_shape[-1],)
+        # the fused operation takes 16-bit inputs, but its parameters in float32 only
+        exact = {"dtype": "float32", "autocast": False}
         self.gamma = (
-            self.add_weight(shape=shape, initializer="ones", name="gamma", dtype="float32")
-            if self.scale
-            else None
+            self.add_weight(shape=shape, initializer="ones", name="gamma", **exact) if self.scale else None
         )
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", dtype="float32")
-        moving = {"trainable": False, "dtype": "float32", "aggregation": "only_first_replica"}
+        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta", **exact)
+        moving = {"trainable": False, "aggregation": "only_first_replica", **exact}
         self.moving_mean = self.add_weight(shape=shape, initializer="zeros", name="moving_mean", **moving)
         self.moving_variance = self.add_weight(
             shape=shape, initializer="ones", name="moving_variance", **moving
