@@ -145,7 +145,7 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
             f"{str(folder)!r} is a result of {manifest.fingerprint.stage}, not of {stage}. {hint}"
         )
     if damage := find_damage(folder, manifest):
-        raise DataError(f"{damage} Run `ganpipe {stage}` again with --force {stage}.")
+        raise DataError(f"{damage} Run `ganpipe {stage}` again: it makes the damaged result anew.")
     return manifest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import options
-from pipeline.config import RunConfig, build, load_config
+from pipeline.config import PredictConfig, RunConfig, build, load_config
 from pipeline.errors import GanpipeError, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.terminal import Terminal, quiet_libraries
@@ -146,7 +146,9 @@ def evaluate(workdir, config_file, overrides, seed, as_json, quiet, force, **val
 
 
 @main.command()
-@options.setting_options("train.recipe", "export.version")
+@options.setting_options(
+    "train.recipe", "export.version", "export.format", "export.temperature", "export.abstain_below"
+)
 @click.option("--force", is_flag=True, help="Run again even if the result is there.")
 @options.place_options
 def export(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
@@ -190,6 +192,27 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
 
 
 @main.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=Path("ganpipe-run/seed-0/ssgan/export/classifier"),
+    show_default=True,
+    help="Exported classifier.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write; default: standard output.")
+@click.option("--quiet", is_flag=True, help="Show warnings and errors only.")
+@options.setting_options(*options.PREDICT)
+def predict(images, model, output, quiet, **values) -> None:
+    """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
+    config = build(PredictConfig, _section(values, "predict"))
+    with quiet_libraries(None):
+        from pipeline.stages import predict as stage
+
+        stage.run(config, model=model, inputs=images, output=output, terminal=Terminal(sys.stderr, quiet))
+
+
+@main.command()
 @click.argument("model_dir", metavar="MODEL_DIR")
 @options.setting_options(*options.SERVE)
 def serve(model_dir, **values) -> None:
@@ -197,13 +220,16 @@ def serve(model_dir, **values) -> None:
 
     MODEL_DIR holds one numbered folder a version; its name is the model's, unless --name is given.
     """
-    chosen = options.settings_of(values)
-    document = {key.removeprefix("serve."): value for key, value in chosen.items()}
-    config = build(ServeConfig, {"model_dir": model_dir, **document})
+    config = build(ServeConfig, {"model_dir": model_dir, **_section(values, "serve")})
     with quiet_libraries(None):
         from pipeline.serving.server import serve as run_server
 
         run_server(config, Terminal(sys.stderr))
+
+
+def _section(values: dict[str, Any], section: str) -> dict[str, Any]:
+    chosen = options.settings_of(values)
+    return {key.removeprefix(f"{section}."): value for key, value in chosen.items()}
 
 
 def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:

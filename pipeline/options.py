@@ -9,15 +9,17 @@ from typing import Any
 
 import click
 
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, PredictConfig, RunConfig, TrainConfig
 from pipeline.serving.settings import ServeConfig
 
 SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")
+PREDICT = tuple(f"predict.{item.name}" for item in dataclasses.fields(PredictConfig))
 SECTIONS = {
     "data": DataConfig,
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "export": ExportConfig,
+    "predict": PredictConfig,
     "serve": ServeConfig,
 }
 

@@ -1,0 +1,78 @@
+"""A run that is killed in any stage ends, when run again, like one that was not, and leaves no strays."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.end_to_end.conftest import TINY
+
+# what decides a result; event files carry wall times, SavedModels the names of a process's functions
+PAYLOAD = ("data/*.tfrecord", "data/dataset.json", "*/train/checkpoints/*.data*", "*/evaluate/metrics.json")
+
+
+def start(workdir):
+    command = [sys.executable, "-m", "pipeline.cli", "run", "--workdir", str(workdir), "--no-baseline", *TINY]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, bufsize=1, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
+
+
+def payload(workdir):
+    draw = workdir / "seed-0"
+    return {
+        str(path.relative_to(draw)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for pattern in PAYLOAD
+        for path in sorted(draw.glob(pattern))
+    }
+
+
+# the line after which the process is killed; each belongs to another stage
+@pytest.mark.parametrize(
+    "marks",
+    [
+        ["seed-0/data: running", "seed-0/ssgan/train: running", "seed-0/ssgan/export: running"],
+        pytest.param(["scan 1797", "train ssgan", "evaluate ssgan", "classifier:"], marks=pytest.mark.slow),
+    ],
+)
+def test_killed_runs_end_the_same(finished, tmp_path, strays, marks):
+    workdir = tmp_path / "run"
+    for mark in marks:
+        process = start(workdir)
+        for line in process.stderr:
+            if mark in line:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    process = start(workdir)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    expected = {name: digest for name, digest in payload(finished).items() if "supervised" not in name}
+    assert payload(workdir) == expected
+    assert any(name.startswith("data/train-") for name in expected) and len(expected) > 17
+    assert strays(workdir) == []
+
+
+def test_sigterm_checkpoints_and_the_same_command_continues(ganpipe, finished, tmp_path, strays):
+    workdir = tmp_path / "run"
+    arguments = ["--workdir", str(workdir), *TINY[:-1], "100000"]
+    ganpipe("preprocess", "--workdir", workdir)
+    command = [sys.executable, "-m", "pipeline.cli", "train", *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1)
+    for line in process.stderr:
+        if "train ssgan" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "error: training stopped at step" in errors and "Traceback" not in errors
+    kept = list((workdir / "seed-0" / "ssgan").glob(".train.partial-*/checkpoints/*.index"))
+    assert kept
+    assert not (workdir / "seed-0" / "ssgan" / "train").exists()
+    # other settings start afresh, and remove what the stopped run left
+    ganpipe("train", "--workdir", workdir, *TINY)
+    assert strays(workdir) == []

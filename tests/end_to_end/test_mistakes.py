@@ -1,0 +1,137 @@
+"""A user's mistake: one message that says what, which value and what would be right; its exit code;
+nothing half-written.
+"""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import DataError
+from ssgan_tf.training.trained import load_trained
+from tests.end_to_end.conftest import TINY
+
+
+def message(result):
+    lines = [line for line in result.stderr.splitlines() if line.startswith(("error:", "Error:"))]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--recipe", "ssgann"], 2, ["unknown recipe 'ssgann'", "Did you mean 'ssgan'"]),
+        (["run", "--preset", "smal"], 2, ["preset", "'smal'", "'small'"]),
+        (["run", "--dataset", "digit"], 2, ["'digit'", "'digits'"]),
+        (["run", "--set", "recipe.widht=1"], 2, ["widht", "'width'"]),
+        (["run", "--set", "recipe.width=wide"], 2, ["recipe.width", "'wide'"]),
+        (["run", "--set", "train.stepz=1"], 2, ["train.stepz", "'steps'"]),
+        (["run", "--image-size", "0"], 2, ["data.image_size", "got 0"]),
+        (["run", "--labels-per-class", "10", "--labeled-rate", "0.1"], 2, ["not both"]),
+        (["run", "--force", "trian"], 2, ["'trian'", "'train'"]),
+        (["run", "--dataset", "folder:/nowhere/photos"], 3, ["/nowhere/photos"]),
+        (["run", "--dataset", "idx:/nowhere/mnist"], 3, ["/nowhere/mnist"]),
+        (["run", "--dataset", "npz:/nowhere/x.npz"], 3, ["/nowhere/x.npz"]),
+        (["run", "--labels-per-class", "500"], 3, ["500", "class"]),
+        (["run", "--config", "/nowhere/run.yaml"], 2, ["/nowhere/run.yaml"]),
+        (["train"], 3, ["no result of preprocess", "ganpipe preprocess"]),
+        (["evaluate"], 3, ["no result of train", "ganpipe train"]),
+        (["export"], 3, ["no result of train"]),
+    ],
+)
+def test_refused_before_anything_is_written(ganpipe, tmp_path, arguments, code, words):
+    workdir = tmp_path / "run"
+    text = message(ganpipe(*arguments, "--workdir", workdir, code=code))
+    for word in words:
+        assert word in text
+    left = [path for path in workdir.rglob("*") if path.is_file()] if workdir.exists() else []
+    assert [path.name for path in left if path.name not in ("ganpipe.log", "config.yaml")] == []
+
+
+def test_unknown_command_and_option(ganpipe):
+    assert "train" in message(ganpipe("trian", code=2))
+    assert "--steps" in message(ganpipe("train", "--stepz", "3", code=2))
+
+
+def test_workdir_cannot_be_written(ganpipe, tmp_path):
+    (tmp_path / "file").touch()
+    text = message(ganpipe("run", "--workdir", tmp_path / "file" / "run", code=3))
+    assert "cannot write to" in text and "file" in text
+
+
+@pytest.fixture
+def prepared(finished, tmp_path):
+    """A copy of prepared data, to damage."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished / "seed-0" / "data", workdir / "seed-0" / "data")
+    return workdir
+
+
+def test_truncated_shard(ganpipe, prepared):
+    shard = next((prepared / "seed-0" / "data").glob("train-00003*"))
+    shard.write_bytes(shard.read_bytes()[:-7])
+    text = message(ganpipe("train", *TINY, "--workdir", prepared, code=3))
+    assert shard.name in text and "Run `ganpipe preprocess` again" in text
+
+
+def test_corrupt_shard(ganpipe, prepared, strays):
+    shard = next((prepared / "seed-0" / "data").glob("train-00003*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(bytes(content))
+    text = message(ganpipe("train", *TINY, "--workdir", prepared, code=3))
+    assert shard.name in text and "checksum" in text
+    assert not (prepared / "seed-0" / "ssgan" / "train").exists()
+
+
+def test_damaged_shard_is_made_again_by_run(ganpipe, finished, prepared):
+    shard = next((prepared / "seed-0" / "data").glob("train-00003*"))
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-7])
+    ganpipe("preprocess", "--workdir", prepared)
+    assert shard.read_bytes() == whole
+
+
+def test_checkpoint_of_another_recipe(ganpipe, finished, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished / "seed-0", workdir / "seed-0")
+    ours, other = (workdir / "seed-0" / name / "train" for name in ("ssgan", "supervised"))
+    for path in (other / "checkpoints").iterdir():
+        shutil.copy(path, ours / "checkpoints")
+    text = message(ganpipe("export", "--workdir", workdir, "--force", code=3))
+    assert "is damaged" in text and "Run `ganpipe train` again" in text
+    # and where no manifest tells, the variables do
+    with pytest.raises(DataError, match="of another recipe or of other settings"):
+        load_trained(ours)
+
+
+def test_divergence_stops_with_step_and_keeps_the_last_good_checkpoint(ganpipe, prepared):
+    text = message(
+        ganpipe(
+            "train", *TINY, "--workdir", prepared, "--set", "recipe.learning_rate=1e30",
+            "--set", "train.checkpoint_every=1", code=4,
+        )
+    )  # fmt: skip
+    assert "diverged" in text and "at step" in text
+    assert not (prepared / "seed-0" / "ssgan" / "train").exists()
+
+
+def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_json):
+    photos = tmp_path / "photos"
+    numbers = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (photos / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = numbers.integers(0, 255, (20, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(photos / name / f"{i}.png")
+    (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
+    place = ("--dataset", f"folder:{photos}", "--labels-per-class", 4, "--workdir", tmp_path / "run")
+    result = ganpipe("preprocess", *place)
+    document = read_json(tmp_path / "run" / "seed-0" / "data" / "dataset.json")
+    assert [entry["key"] for entry in document["rejected"]] == ["cat/broken.png"]
+    assert "1" in result.stderr and "broken.png" in result.stderr
+    text = message(ganpipe("preprocess", *place, "--strict", code=3))
+    assert "cat/broken.png" in text
