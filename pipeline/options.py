@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, PredictConfig, RunConfig, TrainConfig
+from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.predicting.settings import PredictConfig
 from pipeline.serving.settings import ServeConfig
 
 SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import PredictConfig
 from pipeline.predicting.classifiers import open_classifier
 from pipeline.predicting.inputs import Entry
 from pipeline.predicting.rows import Row, predict_rows
+from pipeline.predicting.settings import PredictConfig
 from pipeline.preparing.beam import run_pass
 from pipeline.preparing.pieces import Piece
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import PredictConfig
 from pipeline.errors import DataError
+from pipeline.predicting.settings import PredictConfig
 from pipeline.terminal import Progress, Terminal
 
 if TYPE_CHECKING:
