@@ -2,6 +2,9 @@
 
 Nothing waits for a batch to fill. While the model computes, requests queue; then those of one signature
 go together, up to `max_rows` rows. Alone, a request costs what it costs without batching.
+
+Every number of rows makes the library prepare and keep other kernels (30 MB for all from 1 to 64), so
+batches have one of a few sizes: what is over goes with the next one.
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ class Batcher:
             metrics: told of every batch.
         """
         self._max_rows, self._max_queue, self._max_cost = max_rows, max_queue, max_cost
+        self._sizes = frozenset([max_rows, 1, *(step << power for step in (2, 3) for power in range(16))])
         self._metrics = metrics
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -126,11 +130,14 @@ class Batcher:
         rows, cost = batch[0].rows, sum(batch[0].costs)
         if batch[0].signature.batchable:
             while waiting:
-                rows += waiting[0].rows
                 cost += sum(waiting[0].costs)
-                if rows > self._max_rows or cost > self._max_cost:
+                if rows + waiting[0].rows > self._max_rows or cost > self._max_cost:
                     break
                 batch.append(waiting.popleft())
+                rows += batch[-1].rows
+            while len(batch) > 1 and rows not in self._sizes:
+                waiting.appendleft(batch.pop())
+                rows -= waiting[0].rows
         if waiting:
             self._ready.move_to_end(key)
         else:
