@@ -29,6 +29,7 @@ class Model:
     Attributes:
         name, version: what it answers to.
         signatures: by name.
+        definitions: serialised SignatureDef protos by name.
         class_names: lines of its class-name asset, () without one.
     """
 
@@ -57,7 +58,10 @@ class Model:
                     self._session, [tf.saved_model.SERVING], str(folder)
                 )
             self.signatures = read_signatures(meta_graph)
-            self._definitions = {
+            self.definitions = {
+                key: value.SerializeToString() for key, value in meta_graph.signature_def.items()
+            }
+            self._printed = {
                 key: json_format.MessageToDict(
                     value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
                 )
@@ -127,7 +131,7 @@ class Model:
         """Returns the answer of `GET .../metadata`, as TensorFlow Serving prints its protos."""
         return {
             "model_spec": {"name": self.name, "signature_name": "", "version": str(self.version)},
-            "metadata": {"signature_def": {"signature_def": self._definitions}},
+            "metadata": {"signature_def": {"signature_def": self._printed}},
         }
 
     def acquire(self) -> Model:

@@ -9,6 +9,7 @@ JSON) and the batcher's (the model); a third looks for new versions.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import socket
@@ -47,7 +48,10 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
     folders = model_folders(config)
     parse_versions(config.versions), parse_labels(config.labels)
     listener = _listen(config.host, config.port)
-    with listener:
+    with listener, _errors_shown(terminal):
+        if config.grpc_port:
+            # only asked: grpcio binds for itself, too late for a clear message
+            _listen(config.host, config.grpc_port).close()
         _allow_files(config.max_connections)
         with _lean_import():
             import tensorflow  # noqa: F401
@@ -61,7 +65,7 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
         # from here on clients wait instead of being refused; the loop takes them in a moment
         listener.listen(server.config.backlog)
         host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+        shown = _shown(host)
         terminal.say(f"serving {', '.join(folders)} after {time.monotonic() - started:.1f} s")
         terminal.say(f"page   http://{shown}:{port}/")
         terminal.say(f"API    http://{shown}:{port}/v1/models/{next(iter(folders))}:predict")
@@ -165,7 +169,30 @@ def build(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> 
     metrics.watch(
         "versions", "Versions that can answer.", lambda: sum(len(manager.available(name)) for name in names)
     )
-    app = App(rest=rest, manager=manager, batcher=batcher, metrics=metrics, gate=gate, log=log, page=page)
+    extra = None
+    if config.grpc_port is not None:
+        from pipeline.serving.grpc_service import GrpcService
+
+        service = GrpcService(
+            manager=manager,
+            compute=rest.compute,
+            metrics=metrics,
+            address=f"{_shown(config.host)}:{config.grpc_port}",
+            max_body=max_body,
+            drain=config.drain,
+            say=terminal.say,
+        )
+        extra = service.running
+    app = App(
+        rest=rest,
+        manager=manager,
+        batcher=batcher,
+        metrics=metrics,
+        gate=gate,
+        log=log,
+        page=page,
+        extra=extra,
+    )
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -180,6 +207,11 @@ def build(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> 
             backlog=max(128, config.max_connections),
         )
     )
+
+
+def _shown(host: str) -> str:
+    """Returns a host as URLs want it: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -207,6 +239,21 @@ def _allow_files(connections: int) -> None:
         if soft < wanted:
             limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+
+
+@contextmanager
+def _errors_shown(terminal: Terminal) -> Iterator[None]:
+    """Shows tracebacks of the server's own mistakes on the terminal, wherever other logs go."""
+    handler = logging.StreamHandler(terminal.stream)
+    handler.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pipeline.serving", "uvicorn.error")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 @contextmanager

@@ -79,8 +79,8 @@ class Visit:
                 const transfer = new DataTransfer();
                 transfer.items.add(new File([bytes], name, { type: kind }));
                 for (const step of ["dragover", "drop"]) {
-                    const event = new DragEvent(step, { dataTransfer: transfer, bubbles: true, cancelable: true });
-                    document.getElementById("board").dispatchEvent(event);
+                    const how = { dataTransfer: transfer, bubbles: true, cancelable: true };
+                    document.getElementById("board").dispatchEvent(new DragEvent(step, how));
                 }
             }""",
             [name, kind, base64.b64encode(data).decode()],

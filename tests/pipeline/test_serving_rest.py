@@ -1,4 +1,4 @@
-"""The REST API over HTTP: the cases of TensorFlow Serving's http_rest_api_handler_test.cc and documentation."""
+"""The REST API over HTTP: the cases of TensorFlow Serving's http_rest_api_handler_test.cc."""
 
 from __future__ import annotations
 
