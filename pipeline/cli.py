@@ -251,7 +251,8 @@ def _one(node: Any, terminal: Terminal, force: bool) -> dict[str, Any]:
     from pipeline.orchestrator import execute
 
     result = execute(node, terminal, [node.fingerprint.stage] if force else [])
-    terminal.say(f"written to {node.folder}")
+    if node.publishes:
+        terminal.say(f"written to {node.folder}")
     return result
 
 

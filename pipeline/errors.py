@@ -44,6 +44,7 @@ def writing_to(folder: Path) -> Iterator[None]:
         reasons = {
             errno.ENOSPC: "no space is left on the disk",
             errno.EDQUOT: "the disk quota is used up",
+            errno.EFBIG: "a file would grow past the limit set for this process",
             errno.EROFS: "the file system is read-only",
             errno.EACCES: "permission denied",
             errno.EPERM: "permission denied",

@@ -115,7 +115,7 @@ def run(
             progress.update(step, {k: v for k, v in values.items() if k.endswith(("/loss", "s"))})
 
         with listening(stop):
-            step = loop.run(show, stop)
+            step = loop.run(show, stop, terminal.warn)
     if step < settings.steps:
         raise Interrupted(
             f"training stopped at step {step} of {settings.steps}, with a checkpoint. The same command "

@@ -38,12 +38,17 @@ class Checkpoints:
         """Saves and reads back, so that a damaged write is seen now and not at the restart.
 
         Raises:
-            DataError: what was read back differs from what was to be written.
+            DataError: it cannot be written, or what was read back differs from what was to be.
         """
         path = self.folder / f"step-{step}"
         if not self.write:
             return path
-        path = Path(self._manager.save(checkpoint_number=step))
+        try:
+            path = Path(self._manager.save(checkpoint_number=step))
+        except tf.errors.OpError as error:
+            raise DataError(
+                f"cannot write checkpoint {str(path)!r} (is the disk full?): {error.message}"
+            ) from None
         reader = tf.train.load_checkpoint(str(path))
         for name, variable in self.variables.items():
             stored = reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE")

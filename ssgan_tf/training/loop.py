@@ -26,9 +26,10 @@ from ssgan_tf.recipes.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
+from ssgan_tf.training.guards import CollapseGuard
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.training.step_context import StepContext
-from ssgan_tf.training.summaries import Summaries
+from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,14 @@ class Loop:
         self,
         on_progress: Callable[[int, dict[str, float]], None] | None = None,
         stop: threading.Event | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> int:
         """Trains from the newest checkpoint (or the start) to `options.steps`.
 
         Args:
             on_progress: called after every call with the step reached and the latest values.
             stop: when set, a checkpoint is written and the run ends early.
+            on_warning: is told once of each sign of collapse.
 
         Returns:
             The step reached.
@@ -198,6 +201,7 @@ class Loop:
         broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
         self.summaries.begin(self.networks, step, self.optimizers, self.first_images)
+        guard = CollapseGuard(on_warning)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
             count = self._until_next_action(step)
@@ -205,6 +209,7 @@ class Loop:
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
                 history, waited = self._call(*arguments, iterator)
             self._check_losses(step, history)
+            guard.losses(step + count, self.names, history)
             self.summaries.losses(step, self.names, history)
             self.summaries.data_wait(step + count, float(waited) / count)
             step += count
@@ -212,7 +217,7 @@ class Loop:
             latest = dict(zip(self.names, history[-1].tolist(), strict=True))
             if on_progress:
                 on_progress(step, latest | {"examples/s": self.summaries.examples_per_second})
-            self._act(step)
+            self._act(step, guard)
         if stop and stop.is_set() and step < options.steps:
             self._save(step)
         self.summaries.close()
@@ -241,15 +246,25 @@ class Loop:
         due = min(every - step % every for every in intervals)
         return min(due, options.steps_per_call, options.steps - step)
 
-    def _act(self, step: int) -> None:
+    def _act(self, step: int, guard: CollapseGuard) -> None:
         options = self.options
         last = step == options.steps
         if step % options.histogram_every == 0 or last:
             self.summaries.histograms(step, self.networks)
         if step % options.image_every == 0 or last:
             self.summaries.samples(step, self.averages)
+            self._look_for_collapse(step, guard)
         if step % options.checkpoint_every == 0 or last:
             self._save(step)
+
+    def _look_for_collapse(self, step: int, guard: CollapseGuard) -> None:
+        if self.system.generator is not None:
+            made = self.system.generate(self.averages, self.system.latent(64, SAMPLE_SEED))
+            guard.generated(
+                step,
+                self.system.vectors(np.asarray(made)),
+                self.system.vectors(np.asarray(self.first_images)),
+            )
 
     def _save(self, step: int) -> None:
         for name, variable in self._state().items():

@@ -1,0 +1,54 @@
+"""Signs that a GAN has stopped learning although every number is finite; each is said once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+COLLAPSED_SHARE = 0.05
+SATURATED_LOSS = 1e-4
+
+
+class CollapseGuard:
+    """Warns when the generator makes one image only, or the discriminator has nothing left to learn.
+
+    Args:
+        warn: is given one line of text; None: nobody listens.
+    """
+
+    def __init__(self, warn: Callable[[str], None] | None) -> None:
+        self._warn = warn
+        self._said: set[str] = set()
+
+    def generated(self, step: int, samples: np.ndarray, real: np.ndarray) -> None:
+        """Compares how much generated images vary with how much training images do.
+
+        Args:
+            step: the step reached.
+            samples: generated images [N, ...], of any scale that `real` shares.
+            real: training images [M, ...].
+        """
+        made, wanted = (float(np.std(x, axis=0).mean()) for x in (samples, real))
+        if wanted > 0 and made < COLLAPSED_SHARE * wanted:
+            self._say(
+                "generator",
+                f"at step {step} the generated images are nearly one image (they vary {made / wanted:.1%} "
+                "as much as the training images): the generator has collapsed.",
+            )
+
+    def losses(self, step: int, names: Sequence[str], history: np.ndarray) -> None:
+        """Looks at the discriminator's loss over the steps float32 [steps, len(names)] of a call."""
+        if "discriminator/loss" not in names or "generator/loss" not in names:
+            return
+        if float(history[:, names.index("discriminator/loss")].max()) < SATURATED_LOSS:
+            self._say(
+                "discriminator",
+                f"at step {step} the discriminator's loss is below {SATURATED_LOSS:g}: it tells real from "
+                "generated images without doubt, and the generator learns little from it.",
+            )
+
+    def _say(self, key: str, text: str) -> None:
+        if self._warn and key not in self._said:
+            self._said.add(key)
+            self._warn(text)

@@ -1,0 +1,79 @@
+"""Two worker processes on loopback train as one; when one dies the other says so, and both can go on."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+SETTINGS = ("--set", "recipe.width=0.0625", "--set", "recipe.dropout=0.0", "--batch-size", "32")
+
+
+@pytest.fixture
+def workdirs(ganpipe, tmp_path):
+    """Prepared data for two workers that share no folder."""
+    ganpipe("preprocess", "--workdir", tmp_path / "worker-0")
+    shutil.copytree(tmp_path / "worker-0", tmp_path / "worker-1")
+    return [tmp_path / "worker-0", tmp_path / "worker-1"]
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start(workdirs, *arguments):
+    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli", "train", "--workdir", str(workdir), *SETTINGS, *arguments,
+             "--strategy", "multiworker", "--workers", hosts, "--worker-index", str(index)],
+            stderr=subprocess.PIPE, text=True, bufsize=1,
+        )
+        for index, workdir in enumerate(workdirs)
+    ]  # fmt: skip
+
+
+def weights(folder, step):
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"step-{step}"))
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("weight-")]
+    assert len(names) > 20
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def test_two_workers_train_as_one(ganpipe, workdirs, tmp_path):
+    workers = start(workdirs, "--steps", "20")
+    errors = [worker.communicate(timeout=240)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], errors
+    shutil.copytree(workdirs[1], tmp_path / "alone")
+    ganpipe("train", "--workdir", tmp_path / "alone", *SETTINGS, "--steps", "20")
+    one = weights(tmp_path / "alone" / "seed-0" / "ssgan" / "train", 20)
+    two = weights(workdirs[0] / "seed-0" / "ssgan" / "train", 20)
+    assert max(np.abs(one[name] - two[name]).max() for name in one) < 1e-5
+    # the chief alone writes
+    assert not (workdirs[1] / "seed-0" / "ssgan").exists()
+
+
+def test_a_lost_worker_is_noticed_and_both_go_on(workdirs):
+    arguments = ("--steps", "150", "--set", "train.checkpoint_every=20", "--set", "train.steps_per_call=20")
+    workers = start(workdirs, *arguments)
+    for line in workers[0].stderr:
+        if "train ssgan" in line:
+            break
+    workers[1].send_signal(signal.SIGKILL)
+    _, errors = workers[0].communicate(timeout=60)
+    assert workers[0].returncode == 6
+    assert "another worker was lost" in errors and "Traceback" not in errors
+    workers[1].communicate()
+    kept = list((workdirs[0] / "seed-0" / "ssgan").glob(".train.partial-*/checkpoints/*.index"))
+    assert kept
+    again = start(workdirs, *arguments)
+    errors = [worker.communicate(timeout=240)[1] for worker in again]
+    assert [worker.returncode for worker in again] == [0, 0], errors

@@ -1,0 +1,94 @@
+"""Images streamed from shards give the same batches, and so the same weights, as images in memory."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssgan_tf.errors import DataError
+from ssgan_tf.recipes import load_recipe
+from ssgan_tf.recipes.recipe import DataSpec
+from ssgan_tf.records import DatasetInfo, example_bytes, shard_name, write_records
+from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.open_batches import open_batches
+from ssgan_tf.training.replicas import ReplicaRange
+from ssgan_tf.training.strategy import make_strategy
+
+
+@pytest.fixture(scope="module")
+def prepared(digits, tmp_path_factory):
+    """The digits as prepared data in three shards."""
+    folder = tmp_path_factory.mktemp("prepared")
+    images, labels = digits
+    encoded = tf.io.encode_png(images).numpy()
+    shards = []
+    for number, rows in enumerate(np.array_split(np.arange(len(images)), 3)):
+        records = (
+            example_bytes(png=encoded[i], height=8, width=8, channels=1, label=int(labels[i]), key=str(i))
+            for i in rows
+        )
+        shards.append(write_records(folder / shard_name("train", number, 3), records))
+    document = {
+        "schema_version": 1,
+        "image_shape": [8, 8, 1],
+        "class_names": [str(i) for i in range(10)],
+        "splits": {"train": {"count": len(images), "labelled": 300, "shards": shards}},
+    }
+    (folder / "dataset.json").write_text(json.dumps(document))
+    return DatasetInfo.load(folder)
+
+
+def train(prepared, folder, *, memory_limit, steps=12, strategy=None, stop_at=None):
+    recipe = load_recipe("ssgan")
+    settings = recipe.configure("small", {"width": 0.0625, "batch_size": 16, "labelled_batch": 16})
+    system = recipe.build(settings, DataSpec((8, 8, 1), 10))
+    strategy = strategy or make_strategy("default")
+    replicas = ReplicaRange.of(strategy)
+    batches = open_batches(prepared, system.streams(), seed=1, memory_limit=memory_limit, replicas=replicas)
+    assert batches.streaming == (memory_limit == 0)
+    loop = Loop(system, batches, strategy, LoopOptions(steps=stop_at or steps), seed=1, folder=folder)
+    loop.run()
+    return {name: variable.numpy() for name, variable in loop.checkpoints.variables.items()}
+
+
+def test_streamed_equals_in_memory_also_when_resumed(prepared, tmp_path):
+    memory = train(prepared, tmp_path / "memory", memory_limit=10**9)
+    streamed = train(prepared, tmp_path / "streamed", memory_limit=0)
+    train(prepared, tmp_path / "resumed", memory_limit=0, stop_at=5)
+    resumed = train(prepared, tmp_path / "resumed", memory_limit=0)
+    for name in memory:
+        np.testing.assert_array_equal(memory[name], streamed[name], err_msg=name)
+        np.testing.assert_array_equal(memory[name], resumed[name], err_msg=name)
+
+
+def test_replicas_take_their_slices_of_the_stream(prepared, tmp_path):
+    one = train(prepared, tmp_path / "one", memory_limit=0, steps=4)
+    two = train(prepared, tmp_path / "two", memory_limit=0, steps=4, strategy=make_strategy("mirrored", 2))
+    worst = max(np.abs(one[name] - two[name]).max() for name in one if name.startswith("weight"))
+    assert worst < 1e-5
+
+
+def test_an_epoch_holds_every_image_once(prepared):
+    from ssgan_tf.training.batches import shuffled_indices
+
+    positions = tf.range(2 * 1797, dtype=tf.int64)
+    order = shuffled_indices(positions, 1797, seed=4, stream=9).numpy()
+    first, second = order[:1797], order[1797:]
+    assert sorted(first) == sorted(second) == list(range(1797))
+    assert (first != second).mean() > 0.99
+    other = shuffled_indices(positions, 1797, seed=5, stream=9).numpy()
+    assert (other != order).mean() > 0.99
+    # far from the identity: neighbours in the order are not neighbours in the data
+    assert np.abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 0.1
+
+
+def test_damaged_shard_is_refused_before_training(prepared, tmp_path):
+    path = prepared.shards("train")[1]
+    content = path.read_bytes()
+    path.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    try:
+        with pytest.raises(DataError, match=f"{path.name}.*checksum"):
+            train(prepared, tmp_path / "run", memory_limit=0)
+    finally:
+        path.write_bytes(content)
