@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import serving_models
 import tensorflow as tf
 from serving_fixtures import Served, serving
+
+from pipeline.serving.batcher import Batcher
+from pipeline.serving.metrics import Metrics
+from pipeline.serving.model import Model
+from pipeline.serving.signature import Signature
+from pipeline.serving.status import ServingError
 
 PREDICT = "/v1/models/digits:predict"
 RANDOM = np.random.default_rng(5)
@@ -79,21 +87,62 @@ def test_signatures_and_shapes_are_not_mixed(digits: Served, expected: dict) -> 
             check(rows, index, expected)
 
 
-def test_a_bad_image_fails_alone(digits: Served, expected: dict) -> None:
-    good = base64.b64encode(tf.io.encode_png(IMAGES[0].astype(np.uint8)).numpy()).decode()
-    # a good header, so that only the decoder finds the fault
-    bad = base64.b64encode(base64.b64decode(good)[:40]).decode()
+def test_a_bad_image_fails_alone(model_root: Path) -> None:
+    """All are queued before the worker can take a second batch, so that they share one."""
+    model = Model("digits", 1, model_root / "digits" / "1")
+    signature = model.signature("serving_bytes")
+    good = [tf.io.encode_png(image.astype(np.uint8)).numpy() for image in IMAGES[:12]]
+    sent = [*good[:5], good[5][:40], *good[6:]]
+    metrics = Metrics()
 
-    def ask(index: int) -> tuple[int, object]:
-        image = bad if index % 8 == 3 else good
-        return index, digits.post(PREDICT, {"signature_name": "serving_bytes", "instances": [{"b64": image}]})
+    async def ask() -> list:
+        batcher = Batcher(max_rows=64, max_queue=100, max_cost=10**9, metrics=metrics)
+        batcher.start()
+        futures = [batcher.submit(model, signature, {"image_bytes": np.array([one], object)}) for one in sent]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert batcher.pending == 0
+        await batcher.stop()
+        return results
 
-    with ThreadPoolExecutor(16) as pool:
-        for index, answer in pool.map(ask, range(64)):
-            if index % 8 == 3:
-                assert answer.status == 400 and answer.error
-            else:
-                check(answer.json["predictions"], 0, {name: value[:1] for name, value in expected.items()})
+    results = asyncio.run(ask())
+    expected = model.run(signature, {"image_bytes": np.array(good, object)})
+    for index, result in enumerate(results):
+        if index == 5:
+            assert isinstance(result, ServingError) and result.code == "INVALID_ARGUMENT"
+        else:
+            np.testing.assert_allclose(
+                result["probabilities"][0], expected["probabilities"][index], atol=1e-5
+            )
+    # rows over all calls: 12 and again those that had shared the bad one's call
+    assert f"ganpipe_serving_batch_rows_sum {len(sent)}.0" not in metrics.page().decode()
+
+
+def test_a_large_request_is_computed_in_parts(model_root: Path) -> None:
+    model = Model("digits", 1, model_root / "digits" / "1")
+    signature = model.signature("")
+    calls: list[int] = []
+    run = model.run
+
+    def counting(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        calls.append(len(inputs["image"]))
+        return run(signature, inputs)
+
+    model.run = counting
+
+    async def ask(rows: int, costs: list[int]) -> dict[str, np.ndarray]:
+        batcher = Batcher(max_rows=64, max_queue=100, max_cost=1000, metrics=Metrics())
+        batcher.start()
+        result = await batcher.submit(model, signature, {"image": IMAGES[:rows]}, costs)
+        await batcher.stop()
+        return result
+
+    expected = run(signature, {"image": IMAGES})["probabilities"]
+    np.testing.assert_allclose(asyncio.run(ask(200, []))["probabilities"], expected, atol=1e-5)
+    assert calls == [64, 64, 64, 8]
+    calls.clear()
+    # pixels count too: 400 and 400 fit into 1000, a third does not
+    np.testing.assert_allclose(asyncio.run(ask(5, [400] * 5))["probabilities"], expected[:5], atol=1e-5)
+    assert calls == [2, 2, 1]
 
 
 def test_a_full_queue_says_so_and_recovers(model_root) -> None:

@@ -135,24 +135,27 @@ def claimed(kind: str, width: int, height: int) -> bytes:
     return bytes(data)
 
 
+LARGE = "more than the 1048576 allowed"
 BOMBS = {
-    "png of 4 gigapixels": png_header(65535, 65535),
-    "png of 2^31 x 2^31": png_header(2**31 - 1, 2**31 - 1),
-    "png of 0 x 0": png_header(0, 0),
-    "png just over": png_header(1025, 1024),
-    "jpeg": claimed("JPEG", 65500, 65500),
-    "gif": claimed("GIF", 65535, 65535),
-    "bmp": claimed("BMP", 65535, 65535),
-    "jpeg xl": b"\xff\x0a" + b"\0" * 50,
-    "png cut off": png_header(10, 10)[:20],
-    "riff of nothing": b"RIFF\x10\0\0\0WEBPVP8 ",
+    "png of 4 gigapixels": (png_header(65535, 65535), "more pixels than the 1048576 allowed"),
+    "png of 2^31 x 2^31": (png_header(2**31 - 1, 2**31 - 1), "more pixels than the 1048576 allowed"),
+    "png just over": (png_header(1025, 1024), "1025x1024 pixels, " + LARGE),
+    "png that is whole": (tf.io.encode_png(np.zeros((3000, 3000, 1), np.uint8)).numpy(), LARGE),
+    "jpeg": (claimed("JPEG", 12000, 12000), LARGE),
+    "gif": (claimed("GIF", 12000, 12000), LARGE),
+    "bmp": (claimed("BMP", 12000, 12000), LARGE),
+    "jpeg xl": (b"\xff\x0a" + b"\0" * 50, "JPEG XL images are not taken"),
+    "png of 0 x 0": (png_header(0, 0), ""),
+    "png cut off": (png_header(10, 10)[:20], "header cannot be read"),
+    "riff of nothing": (b"RIFF\x10\0\0\0WEBPVP8 ", "header cannot be read"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.parametrize("way", ["predict", "classify"])
 def test_an_image_that_claims_too_much_is_refused_unread(digits: Served, name: str, way: str) -> None:
-    image = {"b64": base64.b64encode(BOMBS[name]).decode()}
+    data, text = BOMBS[name]
+    image = {"b64": base64.b64encode(data).decode()}
     started = time.monotonic()
     if way == "predict":
         answer = digits.post(PREDICT, {"signature_name": "serving_bytes", "instances": [image]})
@@ -160,7 +163,7 @@ def test_an_image_that_claims_too_much_is_refused_unread(digits: Served, name: s
         body = {"signature_name": "classify", "examples": [{"image/encoded": image}]}
         answer = digits.post("/v1/models/digits:classify", body)
     assert answer.status == 400, answer
-    assert answer.error
+    assert text in answer.error
     assert time.monotonic() - started < 2
 
 

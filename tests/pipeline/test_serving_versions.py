@@ -142,10 +142,16 @@ def test_a_replaced_version_is_loaded_again(folder: Path) -> None:
     first = served.acquire("digits")
     served.look()
     assert served.acquire("digits") is first
+    first.release()
     shutil.rmtree(folder / "1")
     serving_models.save_classifier(folder / "1", shift=1.0)
     served.look()
     assert served.acquire("digits") is not first
+    image = serving_models.np.zeros((1, 8, 8, 1), "f")
+    first.run(first.signature(""), {"image": image})
+    first.release()
+    with pytest.raises(ServingError):
+        first.run(first.signature(""), {"image": image})
 
 
 def test_a_failed_version_is_reported_retried_and_given_up(folder: Path) -> None:
