@@ -223,7 +223,7 @@ def _traced(function: Any, *specs: tf.TensorSpec) -> Any:
 
 def _save(folder: Path, network: Any, signatures: Mapping[str, Any], assets: Mapping[str, Any]) -> None:
     module = tf.Module()
-    # raw: converters read a wrapped Keras variable as zeros, and tracking the model adds its slots
+    # raw: LiteRT's converter misreads wrapped Keras variables, and a tracked model brings its optimizer
     module.weights = raw_variables(network)
     module.assets = dict(assets)
     tf.saved_model.save(module, str(folder), signatures=dict(signatures))
