@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import Model
 from pipeline.serving.signature import Signature
-from pipeline.serving.status import ServingError, from_exception
+from pipeline.serving.status import ServingError, bare
 
 Outputs = dict[str, np.ndarray]
 
@@ -151,7 +151,7 @@ class Batcher:
             )
         except Exception as error:
             # one bad image must not fail its neighbours: each alone, then
-            done = [(job, self._alone(job) if len(batch) > 1 else from_exception(error)) for job in batch]
+            done = [(job, self._alone(job) if len(batch) > 1 else bare(error)) for job in batch]
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._resolve, done)
 
@@ -172,7 +172,7 @@ class Batcher:
         try:
             return self._in_parts(job)
         except Exception as error:
-            return from_exception(error)
+            return bare(error)
 
     def _in_parts(self, job: Job) -> Outputs:
         """Computes one request, a large one in several calls."""

@@ -20,7 +20,7 @@ from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import Model
 from pipeline.serving.rest import examples_signature
 from pipeline.serving.signature import Signature
-from pipeline.serving.status import CODES, from_exception, invalid
+from pipeline.serving.status import CODES, bare, invalid
 from pipeline.serving.warmup import examples_array, predict_arrays
 from pipeline.serving_messages import message
 
@@ -97,7 +97,7 @@ class GrpcService:
             try:
                 await method(request, response)
             except Exception as error:
-                problem = from_exception(error)
+                problem = bare(error)
                 code, text = problem.code, problem.message
             model = request.model_spec.name
             self._metrics.request(

@@ -48,6 +48,8 @@ class NumberReader:
         try:
             document = self._parser.parse(body)
         except (ValueError, RuntimeError):
+            # a refused request's traceback can hold the last document, and with it the parser
+            self._parser = simdjson.Parser()
             return None
         if not isinstance(document, simdjson.Object):
             return None

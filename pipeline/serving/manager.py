@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.serving.model import Model
 from pipeline.serving.settings import VersionPolicy
-from pipeline.serving.status import CODES, ServingError, from_exception, invalid, not_found
+from pipeline.serving.status import CODES, ServingError, bare, invalid, not_found
 from pipeline.serving.versions import Identity, find_versions, identity
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -209,7 +209,7 @@ class Manager:
         try:
             model = self._load(name, number, folder)
         except Exception as error:
-            self._failed(name, version, files, from_exception(error))
+            self._failed(name, version, files, bare(error))
             return
         with self._lock:
             old, version.model = version.model, model

@@ -31,7 +31,7 @@ from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import Model
 from pipeline.serving.paths import Target, parse_path
 from pipeline.serving.signature import Signature
-from pipeline.serving.status import ServingError, from_exception, invalid
+from pipeline.serving.status import ServingError, bare, invalid
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class RestApi:
             self._log.request(scope, 499, 0, started)
             return
         except Exception as error:
-            problem = from_exception(error)
+            problem = bare(error)
             if problem.code == "INTERNAL" and not isinstance(error, ServingError):
                 logger.exception("%s %s", scope["method"], path)
             code, status, answer = problem.code, problem.http_status, json_answer.error_json(problem.message)

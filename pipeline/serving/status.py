@@ -57,6 +57,16 @@ def not_found(*parts: object) -> ServingError:
     return ServingError("NOT_FOUND", "".join(map(str, parts)))
 
 
+def bare(error: BaseException) -> ServingError:
+    """Returns the error as `from_exception`, without traceback and causes.
+
+    Those hold the frames of whoever raised, with bodies and arrays, in circles that only the garbage
+    collector would break.
+    """
+    problem = from_exception(error)
+    return ServingError(problem.code, problem.message, problem.http_status)
+
+
 def from_exception(error: BaseException) -> ServingError:
     """Turns what loading or running a model raised into a status, keeping its first line.
 

@@ -78,8 +78,12 @@ class Served:
         self._said: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port = int(re.search(r"http://127.0.0.1:(\d+)/", self.wait_for("page ", 60))[1])
-        self.request("GET", "/healthz")
+        try:
+            self.port = int(re.search(r"http://127.0.0.1:(\d+)/", self.wait_for("page ", 60))[1])
+            self.request("GET", "/healthz")
+        except BaseException:
+            self.process.kill()
+            raise
         self.seconds_to_ready = time.monotonic() - started
 
     def _read(self) -> None:

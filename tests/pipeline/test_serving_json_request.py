@@ -411,6 +411,22 @@ def test_fast_reader_takes_what_it_is_for(body: str, taken: bool) -> None:
         np.testing.assert_array_equal(fast[1]["x"], exact[0])
 
 
+def test_fast_reader_recovers_from_a_refusal_that_is_still_held() -> None:
+    body = b'{"instances": [[[1,2,3],[4,5,6]]]}'
+    wanted = signature(SHAPE, x=FLOAT)
+
+    def refuse(name: str) -> Signature:
+        raise ServingError("NOT_FOUND", "none")
+
+    try:
+        READER.read(body, refuse)
+    except ServingError as error:
+        held = error
+    assert held.__traceback__ is not None
+    READER.read(body, lambda name: wanted)
+    assert READER.read(body, lambda name: wanted) is not None
+
+
 def test_examples_hold_every_kind_of_feature() -> None:
     import tensorflow as tf
 

@@ -333,3 +333,13 @@ def test_connections_over_the_limit_get_503(model_root: Path) -> None:
         held[0].close()
         time.sleep(0.3)
         assert server.post(PREDICT, GOOD).status == 200
+
+
+def test_refused_requests_leave_no_memory_behind(digits: Served) -> None:
+    body = json.dumps({"signature_name": "none", "instances": [[[[0.0]] * 8] * 8] * 2200}).encode()
+    assert 900_000 < len(body) < 2**20
+    digits.post(PREDICT, body)
+    before = digits.memory
+    for _ in range(150):
+        assert digits.post(PREDICT, body).status == 400
+    assert digits.memory - before < 60e6
