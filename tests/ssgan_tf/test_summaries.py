@@ -1,0 +1,138 @@
+"""What a run leaves to look at, read back from the files."""
+
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from ssgan_tf.recipes.recipe import Networks
+from ssgan_tf.training.history import History
+from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.strategy import make_strategy
+from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build
+
+STEPS = 12
+
+
+def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
+    system = build(recipe, steps=steps, **settings)
+    options = LoopOptions(
+        steps=steps, steps_per_call=3, histogram_every=6, image_every=4, checkpoint_every=6, summary_every=50
+    )
+    batches = batches_of(system, recipe)
+    loop = Loop(system, batches, make_strategy("default"), options, seed=1, folder=folder)
+    stop = threading.Event()
+    loop.run(lambda step, _: stop.set() if step == stop_at else None, stop)
+    return loop
+
+
+def events_of(folder):
+    events = EventAccumulator(str(folder / "events"), size_guidance={"tensors": 0})
+    events.Reload()
+    return events
+
+
+def scalars(events, tag):
+    return [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(tag)]
+
+
+@pytest.mark.parametrize(("recipe", "settings"), FORMS, ids=IDS)
+def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
+    loop = run(recipe, tmp_path, **settings)
+    events = events_of(tmp_path)
+    tags = set(events.Tags()["tensors"])
+    # every loss and accuracy of every step, the same numbers as in the history
+    with np.load(tmp_path / "history.npz") as history:
+        names, values = history["names"].tolist(), history["values"]
+        assert history["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+        assert (history["call_seconds"] > 0).all()
+    assert names == loop.names and values.shape == (STEPS, len(names))
+    assert {f"{name}/loss" for name in loop.optimizers} <= set(names)
+    for column, name in enumerate(names):
+        assert [step for step, _ in scalars(events, name)] == list(range(1, STEPS + 1))
+        np.testing.assert_array_equal([value for _, value in scalars(events, name)], values[:, column])
+    # every weight of every network
+    for name, network in loop.networks.items():
+        for number, variable in enumerate(network.variables):
+            tag = f"{name}/{number:03d}_{variable.name}"
+            assert [event.step for event in events.Tensors(tag)] == [0, 6, 12], tag
+        rate = loop.optimizers[name].learning_rate.numpy()
+        assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
+    assert len(scalars(events, "speed/examples_per_second")) == 5
+    # samples, as events and as files
+    assert ("samples" in tags) == (loop.system.generator is not None)
+    if loop.system.generator:
+        assert [event.step for event in events.Tensors("samples")] == [4, 8, 12]
+        files = sorted(path.name for path in (tmp_path / "samples").iterdir())
+        assert files == ["step-0000004.png", "step-0000008.png", "step-0000012.png"]
+        stored = tf.io.read_file(str(tmp_path / "samples" / files[-1]))
+        assert tf.make_ndarray(events.Tensors("samples")[-1].tensor_proto)[2] == stored.numpy()
+    curves = tf.io.decode_png(tf.io.read_file(str(tmp_path / "losses.png")))
+    assert min(curves.shape[:2]) > 100 and float(tf.math.reduce_std(tf.cast(curves, tf.float32))) > 1
+
+
+def test_settings_are_there_as_text_and_as_hparams(tmp_path):
+    run("supervised", tmp_path, of="improved-gan", learning_rate=0.0021)
+    events = events_of(tmp_path)
+    text = tf.make_ndarray(events.Tensors("configuration")[0].tensor_proto).item().decode()
+    assert "| pair.learning_rate | 0.0021 |" in text
+    assert "| checkpoint_every | 6 |" in text
+    stored = HParamsPluginData.FromString(
+        events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    )
+    hparams = stored.session_start_info.hparams
+    assert hparams["pair.learning_rate"].number_value == pytest.approx(0.0021)
+    assert hparams["of"].string_value == "improved-gan"
+
+
+def test_pictures_come_from_the_same_latent_vectors(tmp_path):
+    loop = run("gan", tmp_path)
+    latest = tf.io.decode_png(tf.io.read_file(str(tmp_path / "samples" / "step-0000012.png")))
+    assert latest.shape == (4 * 8, 4 * 8, 1)
+    again = Loop(
+        loop.system, loop.batches, make_strategy("default"), LoopOptions(steps=STEPS), seed=9, folder=tmp_path
+    )
+    again.run()
+    again.summaries.write = True
+    picture = loop.system.picture(again.averages, 20161112, loop.first_images)
+    np.testing.assert_array_equal(picture, latest)
+
+
+def test_a_resumed_run_has_one_history(tmp_path):
+    whole = run("gan", tmp_path / "whole")
+    run("gan", tmp_path / "broken", stop_at=8)
+    resumed = run("gan", tmp_path / "broken")
+    assert resumed.names == whole.names
+    with (
+        np.load(tmp_path / "whole" / "history.npz") as first,
+        np.load(tmp_path / "broken" / "history.npz") as second,
+    ):
+        np.testing.assert_array_equal(first["values"], second["values"])
+        assert second["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+
+
+def test_history_forgets_what_came_after_the_checkpoint(tmp_path):
+    first = History(tmp_path / "history.npz")
+    first.begin(0)
+    first.add(["a"], np.arange(5, dtype=np.float32)[:, None], 1.0)
+    first.add(["a"], np.arange(5, 8, dtype=np.float32)[:, None], 1.0)
+    first.save()
+    second = History(tmp_path / "history.npz")
+    second.begin(5)
+    second.add(["a"], np.full([2, 1], 9, np.float32), 2.0)
+    second.save()
+    with np.load(tmp_path / "history.npz") as stored:
+        assert stored["values"][:, 0].tolist() == [0, 1, 2, 3, 4, 9, 9]
+        assert stored["call_steps"].tolist() == [5, 7]
+
+
+def test_gaussian_draws_a_scatter_plot(tmp_path):
+    loop = run("gaussian", tmp_path)
+    networks: Networks = loop.networks
+    picture = loop.system.picture(networks, 0, loop.first_images)
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    moved = loop.system.picture(networks, 1, loop.first_images)
+    assert not np.array_equal(picture, moved)
