@@ -51,8 +51,14 @@ def find_version(model: Path) -> Path:
         model: a version's folder, a folder of versions (the highest counts), or an export of both kinds.
 
     Raises:
-        DataError: there is none; says what was looked for.
+        DataError: there is none; says what was looked for, or why there can be none.
     """
+    export = model.parent if model.name == "classifier" else model
+    if (export / "generator").is_dir() and not (export / "classifier").exists():
+        raise DataError(
+            f"{str(export)!r} holds a generator alone: its recipe was trained without labels, so there is no "
+            "classifier. Recipes that classify are, for example, ssgan and improved-gan."
+        )
     if not model.exists():
         siblings = [item.name for item in model.parent.iterdir()] if model.parent.is_dir() else []
         raise DataError(f"there is no model {str(model)!r}.{did_you_mean(model.name, siblings)}")

@@ -42,20 +42,24 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
 
     Returns:
         `errors` (recipe to a list over draws), `mean`, `interval`, `paired_difference` (baseline minus
-        semi-supervised, over draws), and the paths of what the run leaves behind.
+        semi-supervised, over draws), `generation` (recipe to the figures of its generated images, a list
+        over draws), and the paths of what the run leaves behind.
     """
     seeds = range(config.seed, config.seed + config.draws)
     errors: dict[str, list[float]] = {}
+    generation: dict[str, list[Mapping[str, Any]]] = {}
     for name, summary in summaries.items():
         _, _, rest = name.partition("/")
         recipe, _, stage = rest.partition("/")
         if stage == "evaluate" and "error" in summary:
             errors.setdefault(recipe, []).append(summary["error"])
+        if stage == "evaluate" and "generation" in summary:
+            generation.setdefault(recipe, []).append(summary["generation"])
     figures = {}
     for recipe, values in errors.items():
         mean, low, high = mean_interval(values)
         figures[recipe] = {"errors": values, "mean": mean, "interval": _pair(low, high)}
-    document: dict[str, Any] = {"seeds": list(seeds), "figures": figures}
+    document: dict[str, Any] = {"seeds": list(seeds), "figures": figures, "generation": generation}
     chosen = config.train.recipe
     baseline = next((recipe for recipe in errors if recipe != chosen), None)
     if baseline and chosen in errors:

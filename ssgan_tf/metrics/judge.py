@@ -68,7 +68,10 @@ def train_judge(images: np.ndarray, labels: np.ndarray, classes: int, seed: int 
     rows = np.concatenate([draws.permutation(training) for _ in range(epochs)])[: STEPS * BATCH]
     pool, truth = tf.constant(images), tf.constant(labels)
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(BATCH)
-    trained.fit(batches.map(lambda index: (tf.gather(pool, index), tf.gather(truth, index))), verbose=0)
+    # one epoch in the order drawn above
+    trained.fit(
+        batches.map(lambda index: (tf.gather(pool, index), tf.gather(truth, index))), shuffle=False, verbose=0
+    )
     judge = Judge(network, float("nan"), len(training))
     probabilities, _ = judge.look(images[held_out])
     error = float((probabilities.argmax(axis=1) != labels[held_out]).mean())
