@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from pipeline.serving.limits import too_large
@@ -27,9 +25,11 @@ class BodyReader:
         self._max_body, self._max_held = max_body, max_held
         self.held = 0
 
-    @asynccontextmanager
-    async def read(self, scope: Any, receive: Any) -> AsyncIterator[bytes]:
-        """Reads a request's body, and counts it as held until the block ends.
+    async def read(self, scope: Any, receive: Any) -> tuple[bytes, int]:
+        """Reads a request's body.
+
+        Returns:
+            The body, and the bytes that count as held until `release` is called with them.
 
         Raises:
             ServingError: INVALID_ARGUMENT with HTTP status 413 for a large body; RESOURCE_EXHAUSTED
@@ -51,14 +51,18 @@ class BodyReader:
                 self._check(size)
                 parts.append(part)
             body = parts[0] if len(parts) == 1 else b"".join(parts)
-            parts.clear()
-            if any(name == b"content-encoding" and value == b"gzip" for name, value in scope["headers"]):
+            if (b"content-encoding", b"gzip") in scope["headers"]:
                 packed, body = len(body), self._unzipped(body)
                 size += len(body) - packed
                 self.held += len(body) - packed
-            yield body
-        finally:
+        except BaseException:
             self.held -= size
+            raise
+        return body, size
+
+    def release(self, size: int) -> None:
+        """Counts a body's bytes as gone."""
+        self.held -= size
 
     def _check(self, size: int) -> None:
         if size > self._max_body:

@@ -54,7 +54,7 @@ def predict_json(outputs: Mapping[str, np.ndarray], form: str) -> bytes:
                 dict(zip(names, [column[row] for column in lists], strict=True)) for row in range(count)
             ]
         }
-    return _dump(answer, [array for array in outputs.values() if array.dtype.kind == "f"])
+    return _dump(answer)
 
 
 def classify_json(labels: np.ndarray | None, scores: np.ndarray | None) -> bytes:
@@ -73,14 +73,14 @@ def classify_json(labels: np.ndarray | None, scores: np.ndarray | None) -> bytes
         [[text, score] for text, score in zip(row, numbers, strict=True)]
         for row, numbers in zip(texts, values, strict=True)
     ]
-    return _dump({"results": results}, [values])
+    return _dump({"results": results})
 
 
 def regress_json(values: np.ndarray) -> bytes:
     """Writes the answer of `:regress`: one number an example. `values` is float32 [B]."""
     if not len(values):
         raise invalid("Cannot convert empty RegressionResults to JSON")
-    return _dump({"results": np.ascontiguousarray(values)}, [values])
+    return _dump({"results": np.ascontiguousarray(values)})
 
 
 def _common_batch(names: Sequence[str], outputs: Mapping[str, np.ndarray]) -> int:
@@ -114,9 +114,10 @@ def _plain(name: str, array: np.ndarray) -> Any:
     return text(array.tolist())
 
 
-def _dump(answer: Any, floats: Sequence[np.ndarray]) -> bytes:
-    if all(bool(np.isfinite(array).all()) for array in floats):
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+def _dump(answer: Any) -> bytes:
+    written = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" not in written:
+        return written
     # orjson writes null for NaN and Infinity; Python's writer has the names that the API wants
     return json.dumps(answer, default=_python_numbers).encode()
 

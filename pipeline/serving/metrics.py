@@ -6,11 +6,14 @@ dashboard made for it works here; the others are ours.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 REQUEST_COUNT = ":tensorflow:serving:request_count"
 REQUEST_LATENCY = ":tensorflow:serving:request_latency"
@@ -31,6 +34,34 @@ class _RequestCount:
         yield metric
 
 
+class _RequestLatency:
+    """A histogram of many buckets that costs one bisection a request."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str, str, str], list[float]] = {}
+
+    def observe(self, key: tuple[str, str, str], microseconds: float) -> None:
+        """Counts one request; a series holds a count for each bucket, one beyond, and the sum."""
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = [0.0] * (len(_MICROSECONDS) + 2)
+        series[bisect_left(_MICROSECONDS, microseconds)] += 1
+        series[-1] += microseconds
+
+    def collect(self) -> Iterator[Metric]:
+        metric = HistogramMetricFamily(
+            REQUEST_LATENCY,
+            "Distribution of wall time (in microseconds) of requests.",
+            labels=["model_name", "API", "entrypoint"],
+        )
+        limits = [*(floatToGoString(limit) for limit in _MICROSECONDS), "+Inf"]
+        for key, series in sorted(self.series.items()):
+            metric.add_metric(
+                key, list(zip(limits, accumulate(series[:-1]), strict=True)), sum_value=series[-1]
+            )
+        yield metric
+
+
 class Metrics:
     """The server's measurements. Counted on the event loop's thread, batches on the worker's."""
 
@@ -38,14 +69,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._requests = _RequestCount()
         self.registry.register(self._requests)
-        self._latency = Histogram(
-            REQUEST_LATENCY,
-            "Distribution of wall time (in microseconds) of requests.",
-            ["model_name", "API", "entrypoint"],
-            buckets=_MICROSECONDS,
-            registry=self.registry,
-        )
-        self._latencies: dict[tuple[str, str, str], Histogram] = {}
+        self._latency = _RequestLatency()
+        self.registry.register(self._latency)
         self._batch = Histogram(
             "ganpipe_serving_batch_rows",
             "Rows in one call of the model.",
@@ -71,10 +96,7 @@ class Metrics:
         self._requests.counts[model, status] += 1
         if status != "OK" or not method:
             return
-        key = (model, method, entrypoint)
-        if key not in self._latencies:
-            self._latencies[key] = self._latency.labels(*key)
-        self._latencies[key].observe(seconds * 1e6)
+        self._latency.observe((model, method, entrypoint), seconds * 1e6)
 
     def batch(self, rows: int) -> None:
         """Counts one call of the model."""

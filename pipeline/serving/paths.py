@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from pipeline.serving.settings import MAX_VERSION
@@ -33,6 +34,7 @@ class Target:
     action: str
 
 
+@lru_cache(maxsize=512)
 def parse_path(method: str, path: str) -> Target:
     """Reads a request's method and raw path (still percent-encoded, without the query).
 

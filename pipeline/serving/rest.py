@@ -104,10 +104,13 @@ class RestApi:
 
     async def _answer(self, target: Target, scope: Any, receive: Any) -> bytes:
         if target.action in _ACTIONS:
-            async with self._bodies.read(scope, receive) as body:
+            body, size = await self._bodies.read(scope, receive)
+            try:
                 if target.action == "predict":
                     return await self._predict(target, body)
                 return await self._examples(target, body)
+            finally:
+                self._bodies.release(size)
         if not target.model:
             raise invalid("Missing model name in request.")
         if target.action == "metadata":

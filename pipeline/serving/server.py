@@ -54,12 +54,15 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
             _listen(config.host, config.grpc_port).close()
         _allow_files(config.max_connections)
         with _lean_import():
+            import numpy
             import tensorflow  # noqa: F401
         server = build(config, folders, terminal)
         # a collection would walk TensorFlow's two million objects: 1 to 2 ms in a request
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
+        # a double beyond float's range becomes infinite: said once here, not in every request
+        numpy.seterr(over="ignore")
         # the default 5 ms would keep the model's thread waiting for the event loop's
         sys.setswitchinterval(0.0005)
         # from here on clients wait instead of being refused; the loop takes them in a moment
@@ -202,6 +205,7 @@ def build(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> 
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=max(1, round(config.keep_alive)),
             timeout_graceful_shutdown=max(1, round(config.drain)),
             backlog=max(128, config.max_connections),
