@@ -35,6 +35,7 @@ TABLE = "reproduction"
 # of the generation metrics, what the table shows in words; "mean" and "covariance" are of points
 SHOWN = {
     "smallest_class_share": "smallest class {:.1%}",
+    "missing_class_mass": "class mass missing {:.1%}",
     "mean_confidence": "judge's confidence {:.3f}",
     "frechet_distance": "Fréchet {:.3g}",
     "frechet_distance_of_training_images": "(training images {:.3g})",

@@ -138,9 +138,10 @@ def _generate(
     metrics: dict[str, Any] = {"samples": len(generated), "real_images": len(real)}
     if judge is not None:
         probabilities, features = judge.look(generated)
-        metrics |= class_coverage(probabilities, info.class_names)
+        real_probabilities, real_features = judge.look(real)
+        metrics |= class_coverage(probabilities, real_probabilities, info.class_names)
         metrics |= {"judge_error": judge.error, "judge_images": judge.images, "features": "judge"}
-        metrics |= distances(judge.look(real)[1], features, judge.look(compared)[1])
+        metrics |= distances(real_features, features, judge.look(compared)[1])
     else:
         vectors = [trained.system.vectors(images) for images in (real, generated, compared)]
         metrics |= {"features": "principal components"} | distances(*principal_components(*vectors))

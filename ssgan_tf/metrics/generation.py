@@ -121,21 +121,28 @@ def distances(real: np.ndarray, generated: np.ndarray, training: np.ndarray) -> 
     }
 
 
-def class_coverage(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+def class_coverage(
+    probabilities: np.ndarray, real_probabilities: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
     """What a classifier sees in generated images.
 
     Args:
-        probabilities: [N, K] of an independent classifier.
+        probabilities: [N, K] of an independent classifier on generated images.
+        real_probabilities: [M, K] of the same on real images.
         class_names: K names.
 
     Returns:
-        `class_histogram` (name to share), `smallest_class_share` and `mean_confidence` (the mean of the
-        largest probability).
+        `class_histogram` (name to share), `smallest_class_share`, `missing_class_mass` (how far classes
+        fall short of their share among real images, summed, in [0, 1]) and `mean_confidence` (the mean of
+        the largest probability).
     """
-    counts = np.bincount(probabilities.argmax(axis=1), minlength=len(class_names))
-    shares = counts / len(probabilities)
+    shares, real_shares = (
+        np.bincount(values.argmax(axis=1), minlength=len(class_names)) / len(values)
+        for values in (probabilities, real_probabilities)
+    )
     return {
         "class_histogram": dict(zip(class_names, shares.tolist(), strict=True)),
         "smallest_class_share": float(shares.min()),
+        "missing_class_mass": float(np.maximum(real_shares - shares, 0.0).sum()),
         "mean_confidence": float(probabilities.max(axis=1).mean()),
     }

@@ -3,10 +3,14 @@
 Command:   ganpipe run --recipe gan --dataset idx:FOLDER \\
                --set train.histogram_every=100 --set train.image_every=1000
 Cost:      10,000 steps of 128 images; 1.3 MFLOP an image and pass, a minute or two on two cores.
-Expected:  digits of all ten classes that an independent classifier recognises; losses of about 0.5
-           (discriminator) and 2 to 4 (generator) at the end.
+Expected:  digits of all ten classes, the rarest with 3 to 5 % of the samples by an independent classifier;
+           losses of about 0.8 (discriminator) and 2 (generator) at the end.
 
-Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks.
+Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. With Adam's usual beta_1 0.9
+and beta_2 0.999 and one rate of 1e-3 for both networks (`recipe.generator_rate=1e-3 recipe.beta_1=0.9
+recipe.beta_2=0.999`) the discriminator is ahead for thousands of steps, and after 10,000 the rarest digit
+has 1 to 2.5 % and the Fréchet distance is about three times as large. The defaults here let the generator
+keep up.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ class Settings:
 
     Attributes:
         hidden: units of the hidden layer of either network.
+        learning_rate: Adam's, of the discriminator.
+        generator_rate: Adam's, of the generator.
     """
 
     hidden: int = 128
@@ -37,6 +43,9 @@ class Settings:
     steps: int = 10_000
     batch_size: int = 128
     learning_rate: float = 1e-3
+    generator_rate: float = 2e-3
+    beta_1: float = 0.5
+    beta_2: float = 0.9
 
 
 class GAN(AdversarialGame):
@@ -71,9 +80,11 @@ class GAN(AdversarialGame):
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
+        s = self.settings
+        rates = {"discriminator": s.learning_rate, "generator": s.generator_rate}
         return {
-            name: keras.optimizers.Adam(self.settings.learning_rate)
-            for name in ("discriminator", "generator")
+            name: keras.optimizers.Adam(rate, beta_1=s.beta_1, beta_2=s.beta_2)
+            for name, rate in rates.items()
         }
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:

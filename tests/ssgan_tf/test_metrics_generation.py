@@ -71,9 +71,12 @@ def test_principal_components_keep_distances_of_few_dimensions():
 
 def test_class_coverage():
     probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.2, 0.2], [0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
-    coverage = class_coverage(probabilities, ["a", "b", "c"])
+    real = np.eye(3)[[0, 1, 1, 2]]
+    coverage = class_coverage(probabilities, real, ["a", "b", "c"])
     assert coverage["class_histogram"] == {"a": 0.75, "b": 0.25, "c": 0.0}
     assert coverage["smallest_class_share"] == 0.0
+    # b falls short by a quarter and c by a quarter
+    assert coverage["missing_class_mass"] == 0.5
     assert coverage["mean_confidence"] == pytest.approx(0.7)
 
 
