@@ -156,7 +156,8 @@ def find_damage(folder: Path, manifest: Manifest) -> str | None:
         if not path.is_file():
             return f"{str(path)!r} is missing."
         if path.stat().st_size != entry["bytes"]:
-            return f"{str(path)!r} is damaged: it has {path.stat().st_size} bytes, {entry['bytes']} were written."
+            size = path.stat().st_size
+            return f"{str(path)!r} is damaged: it has {size} bytes, {entry['bytes']} were written."
     return None
 
 

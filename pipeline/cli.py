@@ -26,6 +26,9 @@ class Commands(click.Group):
         """Runs a command; a user's error becomes one message and its exit code."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            ctx.exit(130)
         except GanpipeError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
@@ -87,7 +90,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         from pipeline.plan import plan_run
         from pipeline.reporting.summary import save_config, show_summary, summarise
 
-        with stop_on_signals(terminal) as stop:
+        with stop_on_signals() as stop:
             nodes = plan_run(config, workdir, stop)
             save_config(config, workdir)
             summaries = execute_all(nodes, terminal, force)
@@ -122,7 +125,7 @@ def train(workdir, config_file, overrides, seed, as_json, quiet, force, **values
         from pipeline.interrupts import stop_on_signals
         from pipeline.plan import Input, draw_folder, train_node
 
-        with stop_on_signals(terminal) as stop:
+        with stop_on_signals() as stop:
             data = Input.published(draw_folder(workdir, config.seed) / "data", "preprocess")
             node = train_node(
                 config.train, config.recipe, seed=config.seed, workdir=workdir, data=data, stop=stop

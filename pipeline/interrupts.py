@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.terminal import Terminal
-
 
 @contextmanager
-def stop_on_signals(terminal: Terminal) -> Iterator[StopEvent]:
+def stop_on_signals() -> Iterator[StopEvent]:
     """Yields an event that SIGINT or SIGTERM sets; a second signal has its usual effect.
 
     Outside of training nobody looks at the event: there the first signal raises KeyboardInterrupt.
@@ -23,7 +21,7 @@ def stop_on_signals(terminal: Terminal) -> Iterator[StopEvent]:
     def handle(number: int, frame: FrameType | None) -> None:
         if event.is_set() or not event.listening:
             raise KeyboardInterrupt
-        terminal.say("stopping after this call; a checkpoint is written (again to stop at once)")
+        # no printing here: the signal may have come in the middle of a print
         event.set()
 
     if threading.current_thread() is threading.main_thread():

@@ -43,12 +43,7 @@ class Checkpoints:
         path = self.folder / f"step-{step}"
         if not self.write:
             return path
-        try:
-            path = Path(self._manager.save(checkpoint_number=step))
-        except tf.errors.OpError as error:
-            raise DataError(
-                f"cannot write checkpoint {str(path)!r} (is the disk full?): {error.message}"
-            ) from None
+        path = Path(self._manager.save(checkpoint_number=step))
         reader = tf.train.load_checkpoint(str(path))
         for name, variable in self.variables.items():
             stored = reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE")

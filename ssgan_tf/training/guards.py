@@ -1,13 +1,40 @@
-"""Signs that a GAN has stopped learning although every number is finite; each is said once a run."""
+"""What a run looks out for: a disk that cannot be written to, and signs of collapse.
+
+A GAN can stop learning although every number is finite; each sign of it is said once a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
+
+from ssgan_tf.errors import DataError
 
 COLLAPSED_SHARE = 0.05
 SATURATED_LOSS = 1e-4
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turns TensorFlow's errors about files that cannot be written into one message.
+
+    Raises:
+        DataError: the disk is full, read-only or not ours.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+        reason = next((os.strerror(code) for code in codes if os.strerror(code) in error.message), None)
+        if reason is None:
+            raise
+        raise DataError(f"cannot write to {str(folder)!r}: {reason}.") from None
 
 
 class CollapseGuard:

@@ -26,7 +26,7 @@ from ssgan_tf.recipes.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
-from ssgan_tf.training.guards import CollapseGuard
+from ssgan_tf.training.guards import CollapseGuard, writable
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.training.step_context import StepContext
 from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
@@ -195,13 +195,23 @@ class Loop:
 
         Raises:
             TrainingDiverged: a loss or weight is not finite; names the step and the term.
+            DataError: a checkpoint is damaged or of another recipe, or the folder cannot be written to.
+            WorkerLost: another process of the run ended.
         """
+        with writable(self.folder):
+            return self._run(on_progress, stop, CollapseGuard(on_warning))
+
+    def _run(
+        self,
+        on_progress: Callable[[int, dict[str, float]], None] | None,
+        stop: threading.Event | None,
+        guard: CollapseGuard,
+    ) -> int:
         if self.replicas.chief:
             self.checkpoints.restore()
         broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
         self.summaries.begin(self.networks, step, self.optimizers, self.first_images)
-        guard = CollapseGuard(on_warning)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
             count = self._until_next_action(step)
@@ -218,7 +228,7 @@ class Loop:
             if on_progress:
                 on_progress(step, latest | {"examples/s": self.summaries.examples_per_second})
             self._act(step, guard)
-        if stop and stop.is_set() and step < options.steps:
+        if step < options.steps and step % options.checkpoint_every:
             self._save(step)
         self.summaries.close()
         return step

@@ -57,7 +57,7 @@ def test_killed_runs_end_the_same(finished, tmp_path, strays, marks):
     assert strays(workdir) == []
 
 
-def test_sigterm_checkpoints_and_the_same_command_continues(ganpipe, finished, tmp_path, strays):
+def test_sigterm_checkpoints_and_the_same_command_continues(ganpipe, tmp_path, strays):
     workdir = tmp_path / "run"
     arguments = ["--workdir", str(workdir), *TINY[:-1], "100000"]
     ganpipe("preprocess", "--workdir", workdir)
@@ -68,7 +68,7 @@ def test_sigterm_checkpoints_and_the_same_command_continues(ganpipe, finished, t
             break
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "error: training stopped at step" in errors and "Traceback" not in errors
     kept = list((workdir / "seed-0" / "ssgan").glob(".train.partial-*/checkpoints/*.index"))
     assert kept

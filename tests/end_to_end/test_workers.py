@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-SETTINGS = ("--set", "recipe.width=0.0625", "--set", "recipe.dropout=0.0", "--batch-size", "32")
+PLAIN = ("recipe.width=0.0625", "recipe.dropout=0.0", "recipe.shift=0.0", "recipe.rotate=0.0")
+SETTINGS = (*(word for setting in PLAIN for word in ("--set", setting)), "--batch-size", "32")
 
 
 @pytest.fixture

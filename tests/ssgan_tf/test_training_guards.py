@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,8 +94,8 @@ def test_full_disk_is_one_message(tmp_path):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_steps(make_loop):
     def resident():
-        with open(f"/proc/{os.getpid()}/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+        pages = int(Path(f"/proc/{os.getpid()}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
 
     loop = make_loop(steps=2400, options={"checkpoint_every": 200})
     seen = {}
