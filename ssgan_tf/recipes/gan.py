@@ -2,9 +2,9 @@
 
 Command:   ganpipe run --recipe gan --dataset idx:FOLDER \\
                --set train.histogram_every=100 --set train.image_every=1000
-Cost:      10,000 steps of 128 images; 1.3 MFLOP an image and pass, a minute or two on two cores.
+Cost:      10,000 steps of 128 images, half a minute to a minute on two cores.
 Expected:  digits of all ten classes, the rarest with 3 to 5 % of the samples by an independent classifier;
-           losses of about 0.8 (discriminator) and 2 (generator) at the end.
+           losses of about 1.0 (discriminator) and 1.6 (generator) at the end.
 
 Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. With Adam's usual beta_1 0.9
 and beta_2 0.999 and one rate of 1e-3 for both networks (`recipe.generator_rate=1e-3 recipe.beta_1=0.9

@@ -1,7 +1,7 @@
 """Toy GAN on a 2-D Gaussian: a linear generator that can be compared with the truth.
 
 Command:   ganpipe run --recipe gaussian --dataset gaussian
-Cost:      2,500 steps of 8 points, some seconds.
+Cost:      2,500 steps of 8 points, two seconds.
 Expected:  both losses at ln 2 = 0.693; a generated mean within 0.2 of [1, 2] on each axis and a generated
            covariance within 25 % (Frobenius norm) of [[1.01, 1.95], [1.95, 4.25]].
 
