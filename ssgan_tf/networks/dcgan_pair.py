@@ -6,12 +6,13 @@ At 64x64 and width 1 the discriminator's feature maps run 64 -> 32x32x128 -> 16x
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
+from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
 
 # strides of the first three convolutions, whose product is a quarter of the image's side
@@ -48,28 +49,9 @@ def fitting_size(image_shape: tuple[int, int, int]) -> int:
     return next((size for size in STRIDES if size >= max(image_shape[:2])), max(STRIDES))
 
 
-def conv(filters: int, kernel: int, stride: int, padding: str, dtype: str) -> keras.layers.Layer:
-    """A convolution with DCGAN's initial weights, N(0, 0.02)."""
-    return keras.layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding=padding,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.02),
-        dtype=dtype,
-    )
-
-
-def deconv(filters: int, kernel: int, stride: int, padding: str, dtype: str) -> keras.layers.Layer:
-    """A transposed convolution with DCGAN's initial weights, N(0, 0.02)."""
-    return keras.layers.Conv2DTranspose(
-        filters,
-        kernel,
-        strides=stride,
-        padding=padding,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.02),
-        dtype=dtype,
-    )
+def initial_weights() -> keras.initializers.Initializer:
+    """DCGAN's initial kernels, N(0, 0.02) (Radford et al. 2016)."""
+    return keras.initializers.RandomNormal(0.0, 0.02)
 
 
 class Discriminator(keras.Model):
@@ -80,20 +62,22 @@ class Discriminator(keras.Model):
     def __init__(self, *, image_size: int, width: float, units: int, dropout: float, dtype: str) -> None:
         super().__init__(name="discriminator", dtype=dtype)
         first, second, third = strides_for(image_size)
+        shared: dict[str, Any] = {"activation": leaky_relu(0.2), "dtype": dtype}
+
+        def conv(filters: int, kernel: int, stride: int, padding: str) -> keras.layers.Layer:
+            count = channels(width, filters)
+            return Conv2D(count, kernel, stride, padding, kernel_initializer=initial_weights(), **shared)
+
         self.body = [
-            conv(channels(width, 128), 4, first, "same", dtype),
-            leaky_relu(0.2, dtype),
+            conv(128, 4, first, "same"),
             Dropout(dropout, dtype=dtype),
-            conv(channels(width, 256), 4, second, "same", dtype),
-            leaky_relu(0.2, dtype),
+            conv(256, 4, second, "same"),
             BatchNormalization(dtype=dtype),
             Dropout(dropout, dtype=dtype),
-            conv(channels(width, 512), 4, third, "same", dtype),
-            leaky_relu(0.2, dtype),
+            conv(512, 4, third, "same"),
             BatchNormalization(dtype=dtype),
             Dropout(dropout, dtype=dtype),
-            conv(channels(width, 1024), 3, 1, "valid", dtype),
-            leaky_relu(0.2, dtype),
+            conv(1024, 3, 1, "valid"),
         ]
         self.head = keras.layers.Dense(units, dtype="float32")
 
@@ -101,7 +85,7 @@ class Discriminator(keras.Model):
         """Maps images [B, S, S, C] in [-1, 1] to logits and features."""
         x = images
         for layer in self.body:
-            x = layer(x, training=training) if _is_stochastic(layer) else layer(x)
+            x = layer(x, training=training)
         features = tf.reduce_mean(tf.cast(x, tf.float32), [1, 2])
         return Outputs(self.head(features), features)
 
@@ -117,26 +101,29 @@ class Generator(keras.Model):
         super().__init__(name="generator", dtype=dtype)
         first, second, third = strides_for(image_size)
         self.body: list[keras.layers.Layer] = []
-        for filters, stride, padding in (
-            (channels(width, 512), 1, "valid"),
-            (channels(width, 256), third, "same"),
-            (channels(width, 128), second, "same"),
-        ):
+
+        def deconv(filters: int, stride: int, padding: str, activation: str | None) -> keras.layers.Layer:
+            return Conv2DTranspose(
+                filters,
+                4,
+                stride,
+                padding,
+                activation=activation,
+                kernel_initializer=initial_weights(),
+                dtype=dtype,
+            )
+
+        for filters, stride, padding in ((512, 1, "valid"), (256, third, "same"), (128, second, "same")):
             self.body += [
-                deconv(filters, 4, stride, padding, dtype),
-                keras.layers.ReLU(dtype=dtype),
+                deconv(channels(width, filters), stride, padding, "relu"),
                 BatchNormalization(dtype=dtype),
                 Dropout(dropout, dtype=dtype),
             ]
-        self.body.append(deconv(image_channels, 4, first, "same", dtype))
+        self.body.append(deconv(image_channels, first, "same", None))
 
     def call(self, latent: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps latent vectors [B, Z] to images float32 [B, S, S, C] in [-1, 1]."""
         x = latent[:, tf.newaxis, tf.newaxis, :]
         for layer in self.body:
-            x = layer(x, training=training) if _is_stochastic(layer) else layer(x)
+            x = layer(x, training=training)
         return tf.tanh(tf.cast(x, tf.float32))
-
-
-def _is_stochastic(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, BatchNormalization | Dropout)

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
+from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, GaussianNoise
 
-# the layers that behave differently in training
-STOCHASTIC = (BatchNormalization, Dropout, GaussianNoise)
+# the layers that do something else in training
+TOLD = (BatchNormalization, Dropout, GaussianNoise, Conv2D, Conv2DTranspose)
 
 
 class Stack(keras.Model):
@@ -31,7 +32,7 @@ class Stack(keras.Model):
         """Maps inputs [B, ...] to the last layer's output, float32."""
         x = inputs
         for layer in self.body:
-            x = layer(x, training=training) if isinstance(layer, STOCHASTIC) else layer(x)
+            x = layer(x, training=training) if isinstance(layer, TOLD) else layer(x)
         return tf.cast(x, tf.float32)
 
 

@@ -46,13 +46,14 @@ class WeightNormDense(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Maps [B, inputs] to [B, units], in the layer's computation type."""
         x = tf.cast(inputs, self.compute_dtype)
-        out = tf.matmul(x, tf.cast(self._weight(), self.compute_dtype))
-        return out + tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
+        # scaling the few outputs instead of the many weights is the same product
+        out = tf.matmul(x, tf.cast(tf.convert_to_tensor(self.direction), self.compute_dtype))
+        return out * tf.cast(self._gain(), out.dtype) + tf.cast(tf.convert_to_tensor(self.bias), out.dtype)
 
-    def _weight(self) -> tf.Tensor:
-        direction = tf.convert_to_tensor(self.direction)
-        norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=0))
-        return direction * (tf.convert_to_tensor(self.scale) / norm)
+    def _gain(self) -> tf.Tensor:
+        # g / |V| of each unit
+        norm = tf.sqrt(tf.reduce_sum(tf.square(tf.convert_to_tensor(self.direction)), axis=0))
+        return tf.convert_to_tensor(self.scale) / norm
 
     def initialise(self, inputs: tf.Tensor) -> tf.Tensor:
         """Sets g and the bias so that the outputs on `inputs` have mean 0 and variance 1.
@@ -63,7 +64,7 @@ class WeightNormDense(keras.layers.Layer):
         Returns:
             The outputs [N, units] under the new g and bias, float32.
         """
-        out = tf.matmul(tf.cast(inputs, tf.float32), self._weight())
+        out = tf.matmul(tf.cast(inputs, tf.float32), tf.convert_to_tensor(self.direction)) * self._gain()
         mean = tf.reduce_mean(out, 0)
         deviation = tf.math.reduce_std(out, 0) + 1e-6
         self.scale.assign(tf.convert_to_tensor(self.scale) / deviation)

@@ -19,9 +19,11 @@ import tensorflow as tf
 from ssgan_tf import pixels
 from ssgan_tf.adversarial import AdversarialGame
 from ssgan_tf.networks.dcgan_pair import channels
+from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.layers import BatchNormalization, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
 from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext
 
 
@@ -57,8 +59,7 @@ class DCGAN(AdversarialGame):
         """Builds both; at 28x28 the generator's maps run 7x7x256, 14x14x128, 14x14x64, 28x28."""
         discriminator = Stack(
             [
-                self._conv(32, bias=True),
-                leaky_relu(0.01, self.dtype),
+                self._conv(32, use_bias=True, activation=leaky_relu(0.01)),
                 *self._normalised(self._conv(64)),
                 *self._normalised(self._conv(128)),
                 keras.layers.Flatten(dtype=self.dtype),
@@ -74,7 +75,7 @@ class DCGAN(AdversarialGame):
                 keras.layers.Reshape([start, start, filters], dtype=self.dtype),
                 *self._normalised(self._deconv(channels(self.settings.width, 128), 2)),
                 *self._normalised(self._deconv(channels(self.settings.width, 64), 1)),
-                self._deconv(self.data.image_shape[2], 2, bias=True),
+                self._deconv(self.data.image_shape[2], 2, use_bias=True),
                 keras.layers.Activation("tanh", dtype="float32"),
             ],
             name="generator",
@@ -83,25 +84,22 @@ class DCGAN(AdversarialGame):
         discriminator(generator(tf.zeros([1, self.settings.latent_size])))
         return {"discriminator": discriminator, "generator": generator}
 
-    def _conv(self, filters: int, bias: bool = False) -> keras.layers.Layer:
-        return keras.layers.Conv2D(
-            channels(self.settings.width, filters), 3, 2, "same", use_bias=bias, dtype=self.dtype
-        )
+    def _conv(self, filters: int, *, use_bias: bool = False, **options: Any) -> keras.layers.Layer:
+        count = channels(self.settings.width, filters)
+        return Conv2D(count, 3, 2, "same", use_bias=use_bias, dtype=self.dtype, **options)
 
-    def _deconv(self, filters: int, stride: int, bias: bool = False) -> keras.layers.Layer:
-        return keras.layers.Conv2DTranspose(filters, 3, stride, "same", use_bias=bias, dtype=self.dtype)
+    def _deconv(self, filters: int, stride: int, *, use_bias: bool = False) -> keras.layers.Layer:
+        return Conv2DTranspose(filters, 3, stride, "same", use_bias=use_bias, dtype=self.dtype)
 
     def _normalised(self, convolution: keras.layers.Layer) -> list[keras.layers.Layer]:
         # the convolution has no bias: normalisation would take it away again
-        return [convolution, BatchNormalization(dtype=self.dtype), leaky_relu(0.01, self.dtype)]
+        activation = keras.layers.Activation(leaky_relu(0.01), dtype=self.dtype)
+        return [convolution, BatchNormalization(dtype=self.dtype), activation]
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
         s = self.settings
-        return {
-            name: keras.optimizers.Adam(s.learning_rate, beta_1=s.beta_1)
-            for name in ("discriminator", "generator")
-        }
+        return {name: Adam(s.learning_rate, beta_1=s.beta_1) for name in ("discriminator", "generator")}
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
         """Images [B, S, S, C] in [-1, 1]."""

@@ -25,6 +25,7 @@ from ssgan_tf import pixels
 from ssgan_tf.adversarial import AdversarialGame
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.recipes.recipe import Networks, Recipe, Reproduction
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext
 
 
@@ -82,10 +83,7 @@ class GAN(AdversarialGame):
         """Adam for both networks."""
         s = self.settings
         rates = {"discriminator": s.learning_rate, "generator": s.generator_rate}
-        return {
-            name: keras.optimizers.Adam(rate, beta_1=s.beta_1, beta_2=s.beta_2)
-            for name, rate in rates.items()
-        }
+        return {name: Adam(rate, beta_1=s.beta_1, beta_2=s.beta_2) for name, rate in rates.items()}
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
         """Flat images [B, H*W*C] in [0, 1]."""

@@ -29,6 +29,7 @@ from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.plots import scatter
 from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext
 
 
@@ -90,10 +91,7 @@ class Gaussian(AdversarialGame):
         """Adam, ten times faster for the discriminator."""
         s = self.settings
         rates = {"discriminator": s.discriminator_rate, "generator": s.generator_rate}
-        return {
-            name: keras.optimizers.Adam(rate, beta_1=s.beta_1, epsilon=s.epsilon)
-            for name, rate in rates.items()
-        }
+        return {name: Adam(rate, beta_1=s.beta_1, epsilon=s.epsilon) for name, rate in rates.items()}
 
     def scaled(self, images: tf.Tensor) -> tf.Tensor:
         """The points float32 [B, 2] of record images."""

@@ -31,6 +31,7 @@ from ssgan_tf.networks.layers import BatchNormalization
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.networks.weight_norm import WeightNormClassifier, WeightNormDense
 from ssgan_tf.recipes.recipe import Batch, Losses, Networks, Recipe, Reproduction, Stream, System, Update
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext
 
 WIDTHS = (1000, 500, 250, 250, 250)
@@ -104,7 +105,7 @@ class ImprovedGAN(System):
         """Adam for both networks."""
         s = self.settings
         return {
-            name: keras.optimizers.Adam(s.learning_rate, beta_1=s.beta_1, epsilon=s.epsilon)
+            name: Adam(s.learning_rate, beta_1=s.beta_1, epsilon=s.epsilon)
             for name in ("discriminator", "generator")
         }
 

@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.networks.dcgan_pair import channels
+from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
 from ssgan_tf.recipes.recipe import (
@@ -38,6 +39,7 @@ from ssgan_tf.recipes.recipe import (
     System,
     Update,
 )
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext
 
 SLOPE = 0.3
@@ -94,11 +96,9 @@ class SGAN(System):
         s = self.settings
         discriminator = Stack(
             [
-                keras.layers.Conv2D(channels(s.width, 64), 5, 2, "same", dtype=self.dtype),
-                leaky_relu(SLOPE, self.dtype),
+                self._conv(64),
                 Dropout(s.dropout, dtype=self.dtype),
-                keras.layers.Conv2D(channels(s.width, 128), 5, 2, "same", dtype=self.dtype),
-                leaky_relu(SLOPE, self.dtype),
+                self._conv(128),
                 Dropout(s.dropout, dtype=self.dtype),
                 keras.layers.Flatten(dtype=self.dtype),
                 keras.layers.Dense(1 + self.data.num_classes + 1, dtype="float32"),
@@ -125,18 +125,20 @@ class SGAN(System):
         discriminator(generator(tf.zeros([1, s.latent_size])))
         return {"discriminator": discriminator, "generator": generator}
 
+    def _conv(self, filters: int) -> keras.layers.Layer:
+        count = channels(self.settings.width, filters)
+        return Conv2D(count, 5, 2, "same", activation=leaky_relu(SLOPE), dtype=self.dtype)
+
     def _deconv(self, filters: int, stride: int, bias: bool = False) -> keras.layers.Layer:
-        return keras.layers.Conv2DTranspose(filters, 5, stride, "same", use_bias=bias, dtype=self.dtype)
+        return Conv2DTranspose(filters, 5, stride, "same", use_bias=bias, dtype=self.dtype)
 
     def _normalised(self) -> list[keras.layers.Layer]:
-        return [BatchNormalization(dtype=self.dtype), leaky_relu(SLOPE, self.dtype)]
+        activation = keras.layers.Activation(leaky_relu(SLOPE), dtype=self.dtype)
+        return [BatchNormalization(dtype=self.dtype), activation]
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
-        return {
-            name: keras.optimizers.Adam(self.settings.learning_rate)
-            for name in ("discriminator", "generator")
-        }
+        return {name: Adam(self.settings.learning_rate) for name in ("discriminator", "generator")}
 
     def updates(self) -> Sequence[Update]:
         """One update of both networks from one forward pass."""

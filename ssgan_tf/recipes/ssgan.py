@@ -34,6 +34,7 @@ from ssgan_tf.recipes.recipe import (
     System,
     Update,
 )
+from ssgan_tf.training.adam import Adam
 from ssgan_tf.training.step_context import StepContext, current_step
 
 
@@ -107,10 +108,7 @@ class SSGAN(System):
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
         s = self.settings
-        return {
-            name: keras.optimizers.Adam(s.learning_rate, beta_1=s.beta_1)
-            for name in ("discriminator", "generator")
-        }
+        return {name: Adam(s.learning_rate, beta_1=s.beta_1) for name in ("discriminator", "generator")}
 
     def updates(self) -> Sequence[Update]:
         """One simultaneous update, or two alternating ones."""

@@ -33,7 +33,8 @@ def update_averages(
     """Moves every average by `rate` towards its weight; called in cross-replica context."""
 
     def move(average: tf.Variable, weight: tf.Tensor, rate: tf.Tensor) -> tf.Operation:
-        return average.assign_add((weight - average) * rate)
+        # one kernel less than assign_add
+        return tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=rate, delta=average - weight)
 
     for average, weight in _pairs(averages, networks):
         strategy.extended.update(average, move, args=(weight, rate), group=False)

@@ -7,6 +7,7 @@ resumed run repeats an undisturbed one, and the number of replicas changes nothi
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,16 @@ class StepContext:
         whole = [shape[0] * self.replicas, *shape[1:]]
         values = tf.random.stateless_uniform(whole, self._next_seed(), low, high)
         return self._slice(values, shape[0])
+
+    def random_bytes(self, shape: Sequence[int]) -> tf.Tensor:
+        """Draws uint8 of the local `shape`, uniform in 0..255; its first axis is the batch."""
+        whole = [shape[0] * self.replicas, *shape[1:]]
+        count = math.prod(whole)
+        words = tf.random.stateless_uniform(
+            [-(-count // 4)], self._next_seed(), minval=None, maxval=None, dtype=tf.int32
+        )
+        values = tf.reshape(tf.bitcast(words, tf.uint8), [-1])
+        return self._slice(tf.reshape(values[:count] if count % 4 else values, whole), shape[0])
 
     def normal(self, shape: Sequence[int], stddev: float = 1.0) -> tf.Tensor:
         """Draws float32 N(0, stddev**2) of the local `shape`; its first axis is the batch."""
