@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from ssgan_tf import pixels
 from ssgan_tf.adversarial import AdversarialGame
-from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
+from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
 from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction

@@ -24,8 +24,8 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
-from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
+from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
 from ssgan_tf.recipes.recipe import (
