@@ -12,6 +12,7 @@ Networks", in a three-layer form. Adam's rate of 1e-3 is the documented one; the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
