@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from pipeline import options
-from pipeline.config import RunConfig, build, load_config
+from pipeline.config import RunConfig, load_config
 from pipeline.errors import GanpipeError, writing_to
 from pipeline.predicting.settings import PredictConfig
 from pipeline.serving.settings import ServeConfig
+from pipeline.settings import build
 from pipeline.terminal import Terminal, quiet_libraries
 
 

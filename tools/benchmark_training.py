@@ -8,10 +8,13 @@ Every contender is a process of its own that waits until it is told to run some 
 round and round, so that a change of the machine's speed meets all of them. Ratios are medians of the
 ratios within a round. PyTorch is optional (`pip install torch`).
 
-Cost: about 6 minutes on two cores.
+Cost: about 12 minutes on two cores.
 
 Contenders
     ours          the `ssgan` step of the training loop, full size, many steps a call
+    single        the same step without the loop around it, one a call
+    products      the step's matrix products and convolutions, as bare products of the same sizes: what
+                  a step would take in which nothing else cost anything
     improved-gan  the `improved-gan` step of the training loop, batch 100
     pytorch       the same `ssgan` step, written below, channels-last, compiled or eager (the better)
     original      the way of the TF1 original: one call each for the discriminator's update, the
@@ -22,6 +25,7 @@ Contenders
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -128,6 +132,80 @@ def ours(recipe: str, batch: int | None, folder: str, **settings: Any) -> Callab
         history, _ = loop._run_steps(tf.constant(done, tf.int64), tf.constant(count, tf.int64), None)
         history.numpy()
         done += count
+        return time.perf_counter() - start
+
+    return run
+
+
+def single(batch: int, folder: str) -> Callable[[int], float]:
+    """Our step without the loop: one step and the averages' update a call."""
+    import tensorflow as tf
+
+    from ssgan_tf.training.averages import update_averages
+
+    loop = make_loop("ssgan", batch, folder)
+
+    @tf.function
+    def one(step: tf.Tensor) -> tf.Tensor:
+        values = loop._replica_step(step, None)
+        update_averages(loop.strategy, loop.averages, loop.networks, tf.constant(0.001))
+        return values
+
+    done = 0
+
+    def run(count: int) -> float:
+        nonlocal done
+        start = time.perf_counter()
+        for _ in range(count):
+            one(tf.constant(done, tf.int64)).numpy()
+            done += 1
+        return time.perf_counter() - start
+
+    return run
+
+
+def ssgan_products(batch: int) -> list[tuple[int, int, int, int, int, int]]:
+    """The products of one `ssgan` step: rows, depth, columns, and how many forward, to input, to weights."""
+    d = [(1024, 16, 128), (256, 2048, 256), (16, 4096, 512), (4, 4608, 1024)]
+    products = [(batch * n, k, m, 2, 1 if i == 0 else 3, 2) for i, (n, k, m) in enumerate(d)]
+    # a transposed convolution's forward pass is the input gradient of the convolution it mirrors
+    g = [(1, 8192, 100), (16, 4096, 512), (256, 2048, 256), (1024, 16, 128)]
+    return products + [(batch * n, k, m, 0 if i == 0 else 1, 1, 1) for i, (n, k, m) in enumerate(g)]
+
+
+def improved_gan_products() -> list[tuple[int, int, int, int, int, int]]:
+    """The same of one `improved-gan` step."""
+    d = [(784, 1000), (1000, 500), (500, 250), (250, 250), (250, 250), (250, 10)]
+    g = [(100, 500), (500, 500), (500, 784)]
+    both = [(300, k, m, 1, int(i > 0), 1) for i, (k, m) in enumerate(d)]
+    both += [(100, k, m, 2, 1, 0) for k, m in d[:-1]]
+    return both + [(100, k, m, 2, int(i > 0), 1) for i, (k, m) in enumerate(g)]
+
+
+def products(sizes: list[tuple[int, int, int, int, int, int]]) -> Callable[[int], float]:
+    """Runs bare products one after the other; each of its own function, so that all are timed alike."""
+    import tensorflow as tf
+
+    def normal(*shape: int) -> tf.Tensor:
+        return tf.random.stateless_normal(shape, [0, 0])
+
+    calls: list[tuple[int, Any, tuple[tf.Tensor, tf.Tensor]]] = []
+    for rows, depth, columns, forward, to_input, to_weights in sizes:
+        x, w, y = normal(rows, depth), normal(depth, columns), normal(rows, columns)
+        for count, flags, pair in (
+            (forward, {}, (x, w)),
+            (to_input, {"transpose_b": True}, (y, w)),
+            (to_weights, {"transpose_a": True}, (x, y)),
+        ):
+            function = tf.function(functools.partial(tf.matmul, **flags))
+            calls.append((count, function.get_concrete_function(*pair), pair))
+
+    def run(count: int) -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            for times, call, pair in calls:
+                for _ in range(times):
+                    call(*pair)
         return time.perf_counter() - start
 
     return run
@@ -331,6 +409,9 @@ def worker(name: str, batch: int, folder: str) -> None:
     makers: dict[str, Callable[[], Callable[[int], float]]] = {
         "ours": lambda: ours("ssgan", batch, folder),
         "improved-gan": lambda: ours("improved-gan", None, folder),
+        "single": lambda: single(batch, folder),
+        "products": lambda: products(ssgan_products(batch)),
+        "improved-gan-products": lambda: products(improved_gan_products()),
         "data": lambda: data_only(batch, folder),
         "original": lambda: original(batch, folder),
         "pytorch-eager": lambda: pytorch(batch, False),
@@ -383,10 +464,11 @@ def ratio(slow: Contender, fast: Contender) -> float:
 def measure(batch: int, rounds: int, folder: Path) -> dict[str, Any]:
     """Measures all contenders at one batch size."""
     steps = max(1, 256 // batch)
-    wanted = [("peak", 2), ("ours", steps), ("original", 1), ("data", 500)]
+    wanted = [("peak", 2), ("ours", steps), ("single", steps), ("products", steps)]
+    wanted += [("original", 1), ("data", 500)]
     wanted += [("pytorch-eager", steps), ("pytorch-compiled", steps)]
     if batch == 32:
-        wanted.append(("improved-gan", 20))
+        wanted += [("improved-gan", 20), ("improved-gan-products", 20)]
     contenders: dict[str, Contender] = {}
     for name, count in wanted:
         try:
@@ -407,7 +489,9 @@ def figures(batch: int, contenders: dict[str, Contender]) -> dict[str, Any]:
     top = contenders["peak"]
     peak_flop = 2.0 * PEAK_SIDE**3
     flop = {"ours": ssgan_flop() * batch, "improved-gan": improved_gan_flop()}
-    flop |= {"pytorch-eager": flop["ours"], "pytorch-compiled": flop["ours"]}
+    for name in ("single", "products", "pytorch-eager", "pytorch-compiled"):
+        flop[name] = flop["ours"]
+    flop["improved-gan-products"] = flop["improved-gan"]
     result: dict[str, Any] = {"batch": batch, "peak_gflops": peak_flop / statistics.median(top.times) / 1e9}
     for name, contender in contenders.items():
         median = statistics.median(contender.times)
@@ -419,7 +503,7 @@ def figures(batch: int, contenders: dict[str, Contender]) -> dict[str, Any]:
                 for mine, best in zip(contender.times, top.times, strict=True)
             )
         if name not in ("peak", "data"):
-            row["images_per_second"] = (100 if name == "improved-gan" else batch) / median
+            row["images_per_second"] = (100 if name.startswith("improved-gan") else batch) / median
         result[name] = row
     mine = contenders["ours"]
     torches = [c for name, c in contenders.items() if name.startswith("pytorch")]
@@ -427,6 +511,7 @@ def figures(batch: int, contenders: dict[str, Contender]) -> dict[str, Any]:
         best = min(torches, key=lambda c: statistics.median(c.times))
         result["ratio_to_pytorch"] = {"best": best.name, "ratio": ratio(best, mine)}
     result["ratio_to_original"] = ratio(contenders["original"], mine)
+    result["loop_overhead"] = ratio(mine, contenders["single"]) - 1.0
     result["data_share"] = statistics.median(
         data / step for data, step in zip(contenders["data"].times, mine.times, strict=True)
     )
@@ -445,7 +530,7 @@ def show(results: list[dict[str, Any]]) -> None:
                     else ""
                 )
                 print(
-                    f"  {name:18}{row['images_per_second']:9.1f} images/s"
+                    f"  {name:22}{row['images_per_second']:9.1f} images/s"
                     f"{row['seconds_per_step'] * 1e3:10.1f} ms/step {row['memory_mb']:7.0f} MB {extra}"
                 )
         if "ratio_to_pytorch" in result:
@@ -453,6 +538,7 @@ def show(results: list[dict[str, Any]]) -> None:
             print(f"  ours against PyTorch's best ({best['best']}): {best['ratio']:.2f} times as fast")
         print(f"  ours against the original's way: {result['ratio_to_original']:.2f} times as fast")
         print(f"  share of our step spent on its images: {result['data_share']:.2%}")
+        print(f"  the loop's overhead over its bare step: {result['loop_overhead']:+.1%}")
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.config import at_least, one_of, setting
+from pipeline.settings import at_least, one_of, setting
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipeline.config import Rule, at_least, setting
 from pipeline.errors import UsageError
+from pipeline.settings import Rule, at_least, setting
 
 MAX_VERSION = 2**63 - 1
 

@@ -48,13 +48,7 @@ def run(
     from ssgan_tf.training.trained import load_trained
 
     info = DatasetInfo.load(data)
-    trained = load_trained(model)
-    if trained.record.image_shape != info.image_shape or trained.record.class_names != info.class_names:
-        raise DataError(
-            f"{str(model)!r} was trained on images {list(trained.record.image_shape)} with "
-            f"{len(trained.record.class_names)} classes; {str(data)!r} has {list(info.image_shape)} "
-            f"with {info.num_classes}."
-        )
+    trained = load_trained(model, info)
     name, split = _held_out(info, config.split, trained.system.classifier is not None)
     metrics: dict[str, Any] = {"recipe": trained.record.recipe, "split": name, "step": trained.step}
     if trained.system.classifier is not None:

@@ -88,13 +88,7 @@ def run(
     formats = tuple(config.format.split(","))
     check_converters(formats)
     info = DatasetInfo.load(data)
-    trained = load_trained(model)
-    if trained.record.image_shape != info.image_shape or trained.record.class_names != info.class_names:
-        raise DataError(
-            f"{str(model)!r} was trained on images {list(trained.record.image_shape)} with "
-            f"{len(trained.record.class_names)} classes; {str(data)!r} has {list(info.image_shape)} "
-            f"with {info.num_classes}."
-        )
+    trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
     inputs = _Inputs(config, trained, info, system, networks, confidence, metrics)

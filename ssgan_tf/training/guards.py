@@ -1,4 +1,4 @@
-"""What a run looks out for: a disk that cannot be written to, and signs of collapse.
+"""What a run looks out for: numbers that are not finite, a full disk, and signs of collapse.
 
 A GAN can stop learning although every number is finite; each sign of it is said once a run.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import DataError
+from ssgan_tf.errors import DataError, TrainingDiverged
 
 COLLAPSED_SHARE = 0.05
 SATURATED_LOSS = 1e-4
@@ -35,6 +35,42 @@ def writable(folder: Path) -> Iterator[None]:
         if reason is None:
             raise
         raise DataError(f"cannot write to {str(folder)!r}: {reason}.") from None
+
+
+def check_losses(first: int, names: Sequence[str], history: np.ndarray, kept: Path | None) -> None:
+    """Checks the values float32 [steps, len(names)] of the steps from `first` on.
+
+    Args:
+        kept: the last good checkpoint, for the message.
+
+    Raises:
+        TrainingDiverged: one is not finite; names the first step and term.
+    """
+    if np.all(np.isfinite(history)):
+        return
+    row, column = np.argwhere(~np.isfinite(history))[0]
+    what = "NaN" if np.isnan(history[row, column]) else "infinite"
+    raise TrainingDiverged(
+        f"training diverged: {names[column]} is {what} at step {first + int(row)}. {_what_remains(kept)}"
+    )
+
+
+def check_variables_finite(step: int, variables: Mapping[str, tf.Variable], kept: Path | None) -> None:
+    """Checks everything that a checkpoint is about to hold.
+
+    Raises:
+        TrainingDiverged: a value is not finite; names the variable.
+    """
+    for name, variable in variables.items():
+        if variable.dtype.is_floating and not np.all(np.isfinite(variable.numpy())):
+            raise TrainingDiverged(
+                f"training diverged: {name} is not finite at step {step}. {_what_remains(kept)}"
+            )
+
+
+def _what_remains(kept: Path | None) -> str:
+    found = f"The last good checkpoint is kept: {kept}." if kept else "No checkpoint was written yet."
+    return f"{found} A lower recipe.learning_rate or train.precision=float32 may help."
 
 
 class CollapseGuard:

@@ -10,7 +10,6 @@ action (`summaries.py`, `checkpoints.py`), and nothing of it changes a weight.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,12 +20,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import TrainingDiverged, WorkerLost
+from ssgan_tf.errors import WorkerLost
 from ssgan_tf.recipes.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
-from ssgan_tf.training.guards import CollapseGuard, writable
+from ssgan_tf.training.guards import CollapseGuard, check_losses, check_variables_finite, writable
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.training.step_context import StepContext
 from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
@@ -44,6 +43,12 @@ class LoopOptions:
     checkpoint_every: int = 500
     keep_checkpoints: int = 3
     average_decay: float = 0.999
+
+    def until_next_action(self, step: int) -> int:
+        """How many steps from `step` one call may run before something is due."""
+        intervals = (self.summary_every, self.histogram_every, self.image_every, self.checkpoint_every)
+        due = min(every - step % every for every in intervals)
+        return min(due, self.steps_per_call, self.steps - step)
 
 
 class Loop:
@@ -214,11 +219,11 @@ class Loop:
         self.summaries.begin(self.networks, step, self.optimizers, self.first_images)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
-            count = self._until_next_action(step)
+            count = options.until_next_action(step)
             with self.summaries.timed(count):
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
                 history, waited = self._call(*arguments, iterator)
-            self._check_losses(step, history)
+            check_losses(step, self.names, history, self.checkpoints.latest)
             guard.losses(step + count, self.names, history)
             self.summaries.losses(step, self.names, history)
             self.summaries.data_wait(step + count, float(waited) / count)
@@ -245,17 +250,6 @@ class Loop:
                 "workers again to continue from the last checkpoint."
             ) from error
 
-    def _until_next_action(self, step: int) -> int:
-        options = self.options
-        intervals = (
-            options.summary_every,
-            options.histogram_every,
-            options.image_every,
-            options.checkpoint_every,
-        )
-        due = min(every - step % every for every in intervals)
-        return min(due, options.steps_per_call, options.steps - step)
-
     def _act(self, step: int, guard: CollapseGuard) -> None:
         options = self.options
         last = step == options.steps
@@ -277,25 +271,6 @@ class Loop:
             )
 
     def _save(self, step: int) -> None:
-        for name, variable in self._state().items():
-            if variable.dtype.is_floating and not np.all(np.isfinite(variable.numpy())):
-                raise TrainingDiverged(
-                    f"training diverged: {name} is not finite at step {step}. {self._kept()}"
-                )
+        check_variables_finite(step, self._state(), self.checkpoints.latest)
         self.summaries.save_history()
         self.checkpoints.save(step)
-
-    def _check_losses(self, step: int, history: np.ndarray) -> None:
-        if np.all(np.isfinite(history)):
-            return
-        row, column = np.argwhere(~np.isfinite(history))[0]
-        value = float(history[row, column])
-        what = "NaN" if math.isnan(value) else "infinite"
-        raise TrainingDiverged(
-            f"training diverged: {self.names[column]} is {what} at step {step + int(row)}. {self._kept()}"
-        )
-
-    def _kept(self) -> str:
-        latest = self.checkpoints.latest
-        kept = f"The last good checkpoint is kept: {latest}." if latest else "No checkpoint was written yet."
-        return f"{kept} A lower recipe.learning_rate or train.precision=float32 may help."

@@ -9,6 +9,7 @@ decoded in the background, several steps ahead. Resuming needs no state, and mem
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,7 +106,8 @@ class RecordIndex:
     """
 
     def __init__(self, info: DatasetInfo) -> None:
-        shards, offsets, lengths, labels = [], [], [], []
+        # compact arrays: lists of millions of Python numbers would take ten times as much
+        shards, offsets, lengths, labels = array("i"), array("q"), array("i"), array("i")
         self._files = []
         for number, path in enumerate(info.shards("train")):
             self._files.append(os.open(path, os.O_RDONLY))

@@ -10,6 +10,7 @@ from typing import Any
 from ssgan_tf.errors import DataError
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.recipes.recipe import DataSpec, Networks, System
+from ssgan_tf.records import DatasetInfo
 from ssgan_tf.training.checkpoints import latest_checkpoint, network_variables, read_variables
 
 FILE = "training.json"
@@ -81,13 +82,24 @@ class Trained:
     step: int
 
 
-def load_trained(folder: Path) -> Trained:
+def load_trained(folder: Path, data: DatasetInfo | None = None) -> Trained:
     """Loads the averaged networks of the newest checkpoint below `folder`.
 
+    Args:
+        folder: of the trained model.
+        data: prepared data that it is to be used with.
+
     Raises:
-        DataError: no record, no checkpoint, a damaged one, or one of another recipe.
+        DataError: no record, no checkpoint, a damaged one, one of another recipe, or one trained on
+            images or classes other than those of `data`.
     """
     record = TrainingRecord.load(folder)
+    if data and (record.image_shape, record.class_names) != (data.image_shape, data.class_names):
+        raise DataError(
+            f"{str(folder)!r} was trained on images {list(record.image_shape)} with "
+            f"{len(record.class_names)} classes; {str(data.folder)!r} has {list(data.image_shape)} "
+            f"with {data.num_classes}."
+        )
     system = record.build()
     networks = system.build_networks()
     path = latest_checkpoint(Path(folder) / "checkpoints")

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from pipeline.config import RunConfig, as_document, build, load_config
+from pipeline.config import RunConfig, as_document, load_config
 from pipeline.errors import UsageError
+from pipeline.settings import build
 
 
 def test_order_of_precedence(tmp_path):

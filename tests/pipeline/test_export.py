@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import ExportConfig, RunConfig, build
+from pipeline.config import ExportConfig, RunConfig
 from pipeline.errors import DataError, GateRefused, UsageError
 from pipeline.exporting import check
 from pipeline.exporting.check_cases import classifier_cases
 from pipeline.prediction_log import WARMUP_FILE, Request, prediction_log, read_requests, write_requests
+from pipeline.settings import build
 from pipeline.stages import export
 from pipeline.terminal import Terminal
 from ssgan_tf.savedmodel import weights_digest

@@ -1,6 +1,8 @@
 """Images streamed from shards give the same batches, and so the same weights, as images in memory."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -42,7 +44,7 @@ def prepared(digits, tmp_path_factory):
 def train(prepared, folder, *, memory_limit, steps=12, strategy=None, stop_at=None):
     recipe = load_recipe("ssgan")
     settings = recipe.configure("small", {"width": 0.0625, "batch_size": 16, "labelled_batch": 16})
-    system = recipe.build(settings, DataSpec((8, 8, 1), 10))
+    system = recipe.build(settings, DataSpec(prepared.image_shape, 10))
     strategy = strategy or make_strategy("default")
     replicas = ReplicaRange.of(strategy)
     batches = open_batches(prepared, system.streams(), seed=1, memory_limit=memory_limit, replicas=replicas)
@@ -92,3 +94,45 @@ def test_damaged_shard_is_refused_before_training(prepared, tmp_path):
             train(prepared, tmp_path / "run", memory_limit=0)
     finally:
         path.write_bytes(content)
+
+
+TRAINS_FROM = """
+import resource, sys
+sys.path.insert(0, "tests/ssgan_tf")
+import test_training_streamed as streamed
+from pathlib import Path
+from ssgan_tf.records import DatasetInfo
+
+folder = Path(sys.argv[1])
+streamed.train(DatasetInfo.load(folder), folder / "run", memory_limit=0, steps=20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_data_set(tmp_path):
+    numbers = np.random.default_rng(0)
+    # random pixels do not compress: a shard is as large as its images
+    encoded = [tf.io.encode_png(numbers.integers(0, 256, (64, 64, 3), np.uint8)).numpy() for _ in range(200)]
+    peaks = []
+    for count in (2_000, 20_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        records = (
+            example_bytes(png=encoded[i % 200], height=64, width=64, channels=3, label=i % 10, key=str(i))
+            for i in range(count)
+        )
+        shard = write_records(folder / shard_name("train", 0, 1), records)
+        document = {
+            "schema_version": 1,
+            "image_shape": [64, 64, 3],
+            "class_names": [str(i) for i in range(10)],
+            "splits": {"train": {"count": count, "labelled": count, "shards": [shard]}},
+        }
+        (folder / "dataset.json").write_text(json.dumps(document))
+        out = subprocess.run(
+            [sys.executable, "-c", TRAINS_FROM, str(folder)], stdout=subprocess.PIPE, text=True, check=True
+        )
+        peaks.append(int(out.stdout.split()[-1]))
+    # the second holds 220 MB more
+    assert peaks[1] - peaks[0] < 20, peaks
