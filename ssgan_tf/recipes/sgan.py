@@ -24,6 +24,7 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
+from ssgan_tf.augmentation import random_view
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
@@ -40,7 +41,7 @@ from ssgan_tf.recipes.recipe import (
     Update,
 )
 from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.training.step_context import StepContext, current_step
 
 SLOPE = 0.3
 
@@ -54,12 +55,16 @@ class Settings:
         width: multiplies the number of filters of every layer.
         labelled_batch: labelled images that each step takes from a stream of their own, beside the
             masked batch; 0 leaves the masked batch alone. With few labels a masked batch holds hardly any.
+        shift: largest random shift of a training image, as a share of its side.
+        rotate: largest random rotation of a training image, in degrees.
     """
 
     image_size: int = 28
     width: float = 1.0
     latent_size: int = 100
     dropout: float = 0.3
+    shift: float = 0.0
+    rotate: float = 0.0
     steps: int = 23_438
     batch_size: int = 256
     labelled_batch: int = 0
@@ -152,11 +157,12 @@ class SGAN(System):
         batch = batches["images"]
         z = step.normal([batch.label.shape[0], self.settings.latent_size])
         fake = self._heads(networks, networks["generator"](z, training=True), training=True)
-        real = self._heads(networks, self._scaled(batch.image), training=True)
+        real = self._heads(networks, self._view(batch.image, step), training=True)
         labelled, labels = real.classes, batch.label
         if "labelled" in batches:
             labels = batches["labelled"].label
-            labelled = self._heads(networks, self._scaled(batches["labelled"].image), training=True).classes
+            views = self._view(batches["labelled"].image, step)
+            labelled = self._heads(networks, views, training=True).classes
         generated = tf.fill(tf.shape(batch.label), self.data.num_classes)
         record = {
             "discriminator/valid_real": losses.sigmoid_cross_entropy(real.valid, 1.0),
@@ -176,9 +182,14 @@ class SGAN(System):
     def _scaled(self, images: tf.Tensor) -> tf.Tensor:
         return pixels.scale(images, -1.0, 1.0, self.side)
 
+    def _view(self, images: tf.Tensor, step: StepContext) -> tf.Tensor:
+        s = self.settings
+        return random_view(self._scaled(images), step, shift=s.shift, rotate=s.rotate)
+
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits [B, N], without that of the generated class."""
-        return self._heads(networks, self._scaled(images), training).classes[:, :-1]
+        views = self._view(images, current_step()) if training else self._scaled(images)
+        return self._heads(networks, views, training).classes[:, :-1]
 
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """sigmoid of the `valid` head."""
@@ -203,7 +214,9 @@ RECIPE = Recipe(
             "width": 0.5,
             "steps": 1500,
             "batch_size": 64,
-            "labelled_batch": 32,
+            "labelled_batch": 64,
+            "shift": 0.06,
+            "rotate": 10.0,
             "learning_rate": 5e-4,
         },
     },
