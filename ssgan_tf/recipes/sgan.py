@@ -23,12 +23,12 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from ssgan_tf import losses, pixels
-from ssgan_tf.augmentation import random_view
+from ssgan_tf import losses
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
+from ssgan_tf.partly_labelled import PartlyLabelledImages
 from ssgan_tf.recipes.recipe import (
     Batch,
     DataSpec,
@@ -36,8 +36,6 @@ from ssgan_tf.recipes.recipe import (
     Networks,
     Recipe,
     Reproduction,
-    Stream,
-    System,
     Update,
 )
 from ssgan_tf.training.adam import Adam
@@ -78,23 +76,14 @@ class Heads(NamedTuple):
     classes: tf.Tensor
 
 
-class SGAN(System):
+class SGAN(PartlyLabelledImages):
     """The networks and losses of `sgan`; images in [-1, 1]."""
 
-    classifier = "discriminator"
-    generator = "generator"
     settings: Settings
 
     def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
         super().__init__(settings, data, dtype)
         self.side = quarterable_side(settings.image_size, data.image_shape)
-
-    def streams(self) -> dict[str, Stream]:
-        """The masked batch and, where set, a batch of labelled images."""
-        streams = {"images": Stream(self.settings.batch_size)}
-        if self.settings.labelled_batch:
-            streams["labelled"] = Stream(self.settings.labelled_batch, labelled_only=True)
-        return streams
 
     def build_networks(self) -> Networks:
         """Builds both; one dense layer of 1 + N + 1 units holds the two heads side by side."""
@@ -157,11 +146,11 @@ class SGAN(System):
         batch = batches["images"]
         z = step.normal([batch.label.shape[0], self.settings.latent_size])
         fake = self._heads(networks, networks["generator"](z, training=True), training=True)
-        real = self._heads(networks, self._view(batch.image, step), training=True)
+        real = self._heads(networks, self.view(batch.image, step), training=True)
         labelled, labels = real.classes, batch.label
         if "labelled" in batches:
             labels = batches["labelled"].label
-            views = self._view(batches["labelled"].image, step)
+            views = self.view(batches["labelled"].image, step)
             labelled = self._heads(networks, views, training=True).classes
         generated = tf.fill(tf.shape(batch.label), self.data.num_classes)
         record = {
@@ -179,29 +168,14 @@ class SGAN(System):
             {"discriminator": loss, "generator": losses.sigmoid_cross_entropy(fake.valid, 1.0)}, record
         )
 
-    def _scaled(self, images: tf.Tensor) -> tf.Tensor:
-        return pixels.scale(images, -1.0, 1.0, self.side)
-
-    def _view(self, images: tf.Tensor, step: StepContext) -> tf.Tensor:
-        s = self.settings
-        return random_view(self._scaled(images), step, shift=s.shift, rotate=s.rotate)
-
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits [B, N], without that of the generated class."""
-        views = self._view(images, current_step()) if training else self._scaled(images)
+        views = self.view(images, current_step()) if training else self.scaled(images)
         return self._heads(networks, views, training).classes[:, :-1]
 
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """sigmoid of the `valid` head."""
-        return tf.sigmoid(self._heads(networks, self._scaled(images)).valid)
-
-    def latent(self, count: int, seed: int) -> tf.Tensor:
-        """Draws z ~ N(0, I)."""
-        return tf.random.stateless_normal([count, self.settings.latent_size], [seed, 0])
-
-    def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
-        """Generates images in inference mode: moving statistics."""
-        return pixels.unscale(networks["generator"](latent), -1.0, 1.0)
+        return tf.sigmoid(self._heads(networks, self.scaled(images)).valid)
 
 
 RECIPE = Recipe(

@@ -19,10 +19,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssgan_tf import losses, pixels
-from ssgan_tf.augmentation import random_view
+from ssgan_tf import losses
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
+from ssgan_tf.partly_labelled import PartlyLabelledImages
 from ssgan_tf.recipes.recipe import (
     Batch,
     DataSpec,
@@ -30,8 +30,6 @@ from ssgan_tf.recipes.recipe import (
     Networks,
     Recipe,
     Reproduction,
-    Stream,
-    System,
     Update,
 )
 from ssgan_tf.training.adam import Adam
@@ -70,23 +68,14 @@ class Settings:
     beta_1: float = 0.5
 
 
-class SSGAN(System):
+class SSGAN(PartlyLabelledImages):
     """The networks and losses of `ssgan`."""
 
-    classifier = "discriminator"
-    generator = "generator"
     settings: Settings
 
     def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
         super().__init__(settings, data, dtype)
-        self.image_size = settings.image_size or fitting_size(data.image_shape)
-
-    def streams(self) -> dict[str, Stream]:
-        """The masked batch and, where set, a batch of labelled images."""
-        streams = {"images": Stream(self.settings.batch_size)}
-        if self.settings.labelled_batch:
-            streams["labelled"] = Stream(self.settings.labelled_batch, labelled_only=True)
-        return streams
+        self.side = settings.image_size or fitting_size(data.image_shape)
 
     def build_networks(self) -> Networks:
         """Builds the discriminator and the generator."""
@@ -95,7 +84,7 @@ class SSGAN(System):
         if s.loss not in extra:
             raise UsageError(f"recipe.loss must be faithful or k_logits; got {s.loss!r}.")
         shape: dict[str, Any] = {
-            "image_size": self.image_size,
+            "image_size": self.side,
             "width": s.width,
             "dropout": s.dropout,
             "dtype": self.dtype,
@@ -122,13 +111,6 @@ class SSGAN(System):
             )
         return forms[self.settings.update]
 
-    def _scaled(self, images: tf.Tensor) -> tf.Tensor:
-        return pixels.scale(images, -1.0, 1.0, self.image_size)
-
-    def _view(self, images: tf.Tensor, step: StepContext) -> tf.Tensor:
-        s = self.settings
-        return random_view(self._scaled(images), step, shift=s.shift, rotate=s.rotate)
-
     def _fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
         z = step.normal([batch.label.shape[0], self.settings.latent_size])
         return networks["generator"](z, training=True)
@@ -138,11 +120,11 @@ class SSGAN(System):
     ) -> tuple[Outputs, Outputs, Outputs, tf.Tensor]:
         """The discriminator on labelled, real and generated images, and the labels of the first."""
         discriminator, batch = networks["discriminator"], batches["images"]
-        real = discriminator(self._view(batch.image, step), training=True)
+        real = discriminator(self.view(batch.image, step), training=True)
         labelled, labels = real, batch.label
         if "labelled" in batches:
             with step.frozen_statistics():
-                labelled = discriminator(self._view(batches["labelled"].image, step), training=True)
+                labelled = discriminator(self.view(batches["labelled"].image, step), training=True)
             labels = batches["labelled"].label
         with step.frozen_statistics():
             fake = discriminator(fakes, training=True)
@@ -196,31 +178,23 @@ class SSGAN(System):
     def _generator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
         fakes = self._fakes(networks, batches["images"], step)
         with step.frozen_statistics():
-            real = networks["discriminator"](self._view(batches["images"].image, step), training=True)
+            real = networks["discriminator"](self.view(batches["images"].image, step), training=True)
             fake = networks["discriminator"](fakes, training=True)
         loss, record = self._generator_loss(real, fake, step)
         return Losses({"generator": loss}, record)
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits [B, K]; logit 0 of the faithful form is left out."""
-        views = self._view(images, current_step()) if training else self._scaled(images)
+        views = self.view(images, current_step()) if training else self.scaled(images)
         logits = networks["discriminator"](views, training=training).logits
         return logits[:, 1:] if self.settings.loss == "faithful" else logits
 
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """1 - sigmoid(logit 0) in the faithful form, else sigmoid(logsumexp of the class logits)."""
-        logits = networks["discriminator"](self._scaled(images)).logits
+        logits = networks["discriminator"](self.scaled(images)).logits
         if self.settings.loss == "faithful":
             return tf.sigmoid(-logits[:, 0])
         return tf.sigmoid(tf.reduce_logsumexp(logits, -1))
-
-    def latent(self, count: int, seed: int) -> tf.Tensor:
-        """Draws z ~ N(0, 1)."""
-        return tf.random.stateless_normal([count, self.settings.latent_size], [seed, 0])
-
-    def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
-        """Generates images in inference mode: no dropout, moving statistics."""
-        return pixels.unscale(networks["generator"](latent), -1.0, 1.0)
 
 
 RECIPE = Recipe(
