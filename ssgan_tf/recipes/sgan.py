@@ -53,6 +53,8 @@ class Settings:
         width: multiplies the number of filters of every layer.
         labelled_batch: labelled images that each step takes from a stream of their own, beside the
             masked batch; 0 leaves the masked batch alone. With few labels a masked batch holds hardly any.
+        adversarial_weight: of the discriminator's three losses on real against generated images, beside
+            the one on labelled images, in (0, 1].
         shift: largest random shift of a training image, as a share of its side.
         rotate: largest random rotation of a training image, in degrees.
     """
@@ -61,6 +63,7 @@ class Settings:
     width: float = 1.0
     latent_size: int = 100
     dropout: float = 0.3
+    adversarial_weight: float = 1.0
     shift: float = 0.0
     rotate: float = 0.0
     steps: int = 23_438
@@ -159,7 +162,9 @@ class SGAN(PartlyLabelledImages):
             "discriminator/class_labelled": losses.masked_cross_entropy(labelled, labels, step),
             "discriminator/class_fake": losses.masked_cross_entropy(fake.classes, generated, step),
         }
-        loss = tf.add_n(list(record.values()))
+        supervised = record["discriminator/class_labelled"]
+        adversarial = tf.add_n([value for value in record.values() if value is not supervised])
+        loss = supervised + self.settings.adversarial_weight * adversarial
         record |= {
             "discriminator/accuracy": losses.real_fake_accuracy(real.valid, fake.valid),
             "discriminator/labelled_accuracy": losses.masked_accuracy(labelled[:, :-1], labels, step),
