@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
 
     import tensorflow as tf
-    from benchmark_training import make_loop
+    from training_contenders import make_loop
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
     settings = {}
