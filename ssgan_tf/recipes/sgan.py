@@ -53,6 +53,8 @@ class Settings:
         width: multiplies the number of filters of every layer.
         labelled_batch: labelled images that each step takes from a stream of their own, beside the
             masked batch; 0 leaves the masked batch alone. With few labels a masked batch holds hardly any.
+        learning_rate: Adam's, of the discriminator.
+        generator_rate: Adam's, of the generator.
         adversarial_weight: of the discriminator's three losses on real against generated images, beside
             the one on labelled images, in (0, 1].
         shift: largest random shift of a training image, as a share of its side.
@@ -70,6 +72,8 @@ class Settings:
     batch_size: int = 256
     labelled_batch: int = 0
     learning_rate: float = 1e-4
+    generator_rate: float = 1e-4
+    beta_1: float = 0.9
 
 
 class Heads(NamedTuple):
@@ -135,7 +139,9 @@ class SGAN(PartlyLabelledImages):
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
-        return {name: Adam(self.settings.learning_rate) for name in ("discriminator", "generator")}
+        s = self.settings
+        rates = {"discriminator": s.learning_rate, "generator": s.generator_rate}
+        return {name: Adam(rate, beta_1=s.beta_1) for name, rate in rates.items()}
 
     def updates(self) -> Sequence[Update]:
         """One update of both networks from one forward pass."""
@@ -198,6 +204,8 @@ RECIPE = Recipe(
             "rotate": 10.0,
             "adversarial_weight": 0.1,
             "learning_rate": 1e-3,
+            "generator_rate": 3e-4,
+            "beta_1": 0.5,
         },
     },
     semi_supervised=True,
