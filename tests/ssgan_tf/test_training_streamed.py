@@ -43,7 +43,9 @@ def prepared(digits, tmp_path_factory):
 
 def train(prepared, folder, *, memory_limit, steps=12, strategy=None, stop_at=None):
     recipe = load_recipe("ssgan")
-    settings = recipe.configure("small", {"width": 0.0625, "batch_size": 16, "labelled_batch": 16})
+    settings = recipe.configure(
+        "small", {"width": 0.0625, "batch_size": 16, "labelled_batch": 16, "learning_rate": 2e-5}
+    )
     system = recipe.build(settings, DataSpec(prepared.image_shape, 10))
     strategy = strategy or make_strategy("default")
     replicas = ReplicaRange.of(strategy)
