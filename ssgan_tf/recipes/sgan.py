@@ -1,8 +1,11 @@
 """Semi-supervised GAN with two heads: `valid`, and N+1 classes of which the last means generated.
 
 Command:   ganpipe run --recipe sgan --preset full --dataset idx:FOLDER --labeled-rate 0.2
-Cost:      100 epochs of MNIST are 23,400 steps of 256 images; about 0.4 GFLOP an image and step.
-Expected:  a test error below 1.5 % with 20 % of MNIST's labels.
+Cost:      100 epochs of MNIST are 23,400 steps of 256 images; a step takes 1 s on one core. The small
+           preset's 8,000 steps of 64 and 64 labelled images take 14 minutes on one core.
+Expected:  the small preset, 20 % of MNIST's labels: 1.0 % test error (its paired baseline: 1.1 %), all ten
+           classes among the samples. With all losses at weight 1 and no labelled batch of its own, as
+           documented, the classifier lags: the adversarial losses are most of the gradient.
 
 Odena 2016, "Semi-Supervised Learning with Generative Adversarial Networks", with a second head. What made
 a form of it fail, and must not come back (tests hold each):
