@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -87,25 +88,27 @@ def products(sizes: list[tuple[int, int, int, int, int, int]]) -> Callable[[int]
     """Runs bare products one after the other, all in one call."""
     import tensorflow as tf
 
-    def normal(*shape: int) -> tf.Tensor:
-        return tf.random.stateless_normal(shape, [0, 0])
+    draws = itertools.count()
 
-    calls: list[tuple[int, dict[str, bool], tuple[tf.Tensor, tf.Tensor]]] = []
+    def normal(*shape: int) -> tf.Tensor:
+        return tf.random.stateless_normal(shape, [0, next(draws)])
+
+    # the second operand is another one each time: equal products would be merged
+    calls: list[tuple[dict[str, bool], tf.Tensor, tf.Tensor]] = []
     for rows, depth, columns, forward, to_input, to_weights in sizes:
-        x, w, y = normal(rows, depth), normal(depth, columns), normal(rows, columns)
-        calls.append((forward, {}, (x, w)))
-        calls.append((to_input, {"transpose_b": True}, (y, w)))
-        calls.append((to_weights, {"transpose_a": True}, (x, y)))
+        x, y = normal(rows, depth), normal(rows, columns)
+        calls += [({}, x, normal(depth, columns)) for _ in range(forward)]
+        calls += [({"transpose_b": True}, y, normal(depth, columns)) for _ in range(to_input)]
+        calls += [({"transpose_a": True}, x, normal(rows, columns)) for _ in range(to_weights)]
 
     @tf.function
     def once() -> tf.Tensor:
-        before = tf.constant(0.0)
-        for times, flags, pair in calls:
-            for _ in range(times):
-                # each waits for the one before, which also keeps equal ones from being merged
-                with tf.control_dependencies([before]):
-                    before = tf.matmul(*pair, **flags)
-        return before[0, 0]
+        total = tf.constant(0.0)
+        for flags, first, second in calls:
+            # each waits for the one before
+            with tf.control_dependencies([total]):
+                total += tf.matmul(first, second, **flags)[0, 0]
+        return total
 
     def run(count: int) -> float:
         start = time.perf_counter()
