@@ -91,7 +91,7 @@ def test_sgan_losses():
         "generator": black_generator((8, 8, 1), -1.0),
     }
     # one label in four: only that image counts, and the mean is over it alone
-    system = system_for("sgan", labelled_batch=0)
+    system = system_for("sgan", labelled_batch=0, adversarial_weight=0.25)
     minimise, record = losses_of(system, networks, {"images": white(4, [-1, 0, -1, -1])})
     terms = {
         "discriminator/valid_real": softplus(-2.0),
@@ -101,7 +101,8 @@ def test_sgan_losses():
     }
     for name, value in terms.items():
         assert record[name] == pytest.approx(value, rel=1e-5), name
-    assert minimise["discriminator"] == pytest.approx(sum(terms.values()), rel=1e-5)
+    supervised = terms.pop("discriminator/class_labelled")
+    assert minimise["discriminator"] == pytest.approx(supervised + 0.25 * sum(terms.values()), rel=1e-5)
     assert minimise["generator"] == pytest.approx(softplus(1.0), rel=1e-5)
     # the largest class logit is class 1's, the label is 0
     assert record["discriminator/labelled_accuracy"] == 0.0
