@@ -16,7 +16,7 @@ Contenders
     products      the step's matrix products and convolutions, as bare products of the same sizes: what
                   a step would take in which nothing else cost anything
     improved-gan  the `improved-gan` step of the training loop, batch 100
-    pytorch       the same `ssgan` step, written below, channels-last, compiled or eager (the better)
+    pytorch       the same `ssgan` step written in PyTorch, channels-last, compiled or eager (the better)
     original      the way of the TF1 original: one call each for the discriminator's update, the
                   generator's, both losses and the accuracy, Eigen's convolutions (oneDNN off, as then)
     peak          float32 matrix products of 4096 x 4096, TensorFlow with oneDNN

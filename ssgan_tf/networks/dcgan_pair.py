@@ -6,7 +6,7 @@ At 64x64 and width 1 the discriminator's feature maps run 64 -> 32x32x128 -> 16x
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -62,11 +62,17 @@ class Discriminator(keras.Model):
     def __init__(self, *, image_size: int, width: float, units: int, dropout: float, dtype: str) -> None:
         super().__init__(name="discriminator", dtype=dtype)
         first, second, third = strides_for(image_size)
-        shared: dict[str, Any] = {"activation": leaky_relu(0.2), "dtype": dtype}
 
         def conv(filters: int, kernel: int, stride: int, padding: str) -> keras.layers.Layer:
-            count = channels(width, filters)
-            return Conv2D(count, kernel, stride, padding, kernel_initializer=initial_weights(), **shared)
+            return Conv2D(
+                channels(width, filters),
+                kernel,
+                stride,
+                padding,
+                activation=leaky_relu(0.2),
+                kernel_initializer=initial_weights(),
+                dtype=dtype,
+            )
 
         self.body = [
             conv(128, 4, first, "same"),
