@@ -47,6 +47,10 @@ class AdversarialGame(System):
         """The discriminator's update, then the generator's against the new discriminator."""
         return [self._update_discriminator, self._update_generator]
 
+    def penalties(self, networks: Networks, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Further scalars that the discriminator minimises, by name, from scaled real images."""
+        return {}
+
     def _update_discriminator(
         self, networks: Networks, batches: Mapping[str, Batch], step: StepContext
     ) -> Losses:
@@ -57,9 +61,12 @@ class AdversarialGame(System):
             fake = networks["discriminator"](fakes, training=True)
         on_real = losses.sigmoid_cross_entropy(real, 1.0)
         on_fake = losses.sigmoid_cross_entropy(fake, 0.0)
+        penalties = self.penalties(networks, images)
+        loss = self.discriminator_weight * (on_real + on_fake)
         return Losses(
-            {"discriminator": self.discriminator_weight * (on_real + on_fake)},
+            {"discriminator": tf.add_n([loss, *penalties.values()])},
             {
+                **penalties,
                 "discriminator/real": on_real,
                 "discriminator/fake": on_fake,
                 "discriminator/accuracy": losses.real_fake_accuracy(real, fake),

@@ -6,6 +6,8 @@ Where a loss needs the whole global batch (a masked mean, a mean of features), i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from ssgan_tf.training.step_context import StepContext
@@ -67,6 +69,25 @@ def k_logit_fake(class_logits: tf.Tensor) -> tf.Tensor:
     """Mean of softplus(s) on generated images; see `k_logit_real`."""
     evidence = tf.reduce_logsumexp(tf.cast(class_logits, tf.float32), axis=-1)
     return tf.reduce_mean(tf.nn.softplus(evidence))
+
+
+def gradient_penalty(discriminator: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """Mean over images of the squared norm of the gradient of their logit by their pixels.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 9 on real
+    images, without its factor gamma / 2.
+
+    Args:
+        discriminator: images [B, ...] to logits [B, 1], each of its own image alone (so without batch
+            normalisation).
+        images: float [B, ...].
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(tf.cast(discriminator(images), tf.float32))
+    gradient = tape.gradient(total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    squares = tf.math.square(tf.cast(gradient, tf.float32))
+    return tf.reduce_sum(squares) / tf.cast(tf.shape(images)[0], tf.float32)
 
 
 def masked_accuracy(logits: tf.Tensor, labels: tf.Tensor, step: StepContext) -> tf.Tensor:

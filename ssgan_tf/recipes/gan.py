@@ -3,14 +3,16 @@
 Command:   ganpipe run --recipe gan --dataset idx:FOLDER \\
                --set train.histogram_every=100 --set train.image_every=1000
 Cost:      10,000 steps of 128 images, half a minute to a minute on two cores.
-Expected:  digits of all ten classes, the rarest with 3 to 5 % of the samples by an independent classifier;
-           losses of about 1.0 (discriminator) and 1.6 (generator) at the end.
+Expected:  digits of all ten classes by an independent classifier, the rarest with 6 to 7 % of the samples,
+           6 to 7 % of the class mass missing.
 
-Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. With Adam's usual beta_1 0.9
-and beta_2 0.999 and one rate of 1e-3 for both networks (`recipe.generator_rate=1e-3 recipe.beta_1=0.9
-recipe.beta_2=0.999`) the discriminator is ahead for thousands of steps, and after 10,000 the rarest digit
-has 1 to 2.5 % and the Fréchet distance is about three times as large. The defaults here let the generator
-keep up.
+Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. The documented form has one
+rate of 1e-3 for both networks, Adam's usual beta_1 0.9 and beta_2 0.999, and no penalty
+(`recipe.learning_rate=1e-3 recipe.generator_rate=1e-3 recipe.beta_1=0.9 recipe.beta_2=0.999
+recipe.gradient_penalty=0`): the discriminator is ahead for thousands of steps, and after 10,000 the rarest
+digit has 1 to 2.5 %. Letting the generator keep up (rates 1e-3 and 2e-3, betas 0.5 and 0.9) still left 20 %
+of the class mass missing. What cures it is the penalty on the discriminator's gradient at real images
+(Mescheder et al. 2018), which also bears four times the rates: Fréchet distance 19 instead of 40.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from ssgan_tf import pixels
+from ssgan_tf import losses, pixels
 from ssgan_tf.adversarial import AdversarialGame
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.recipes.recipe import Networks, Recipe, Reproduction
@@ -37,16 +39,18 @@ class Settings:
         hidden: units of the hidden layer of either network.
         learning_rate: Adam's, of the discriminator.
         generator_rate: Adam's, of the generator.
+        gradient_penalty: gamma of the penalty on the discriminator's gradient at real images, from 0.
     """
 
     hidden: int = 128
     latent_size: int = 100
     steps: int = 10_000
     batch_size: int = 128
-    learning_rate: float = 1e-3
-    generator_rate: float = 2e-3
+    learning_rate: float = 4e-3
+    generator_rate: float = 8e-3
     beta_1: float = 0.5
     beta_2: float = 0.9
+    gradient_penalty: float = 1.0
 
 
 class GAN(AdversarialGame):
@@ -92,6 +96,14 @@ class GAN(AdversarialGame):
     def unscaled(self, outputs: tf.Tensor) -> tf.Tensor:
         """Record images of flat ones in [0, 1]."""
         return pixels.unscale(tf.reshape(outputs, [-1, *self.data.image_shape]), 0.0, 1.0)
+
+    def penalties(self, networks: Networks, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The gradient penalty, unless its weight is 0."""
+        gamma = self.settings.gradient_penalty
+        if not gamma:
+            return {}
+        penalty = losses.gradient_penalty(networks["discriminator"], images)
+        return {"discriminator/gradient_penalty": gamma / 2.0 * penalty}
 
     def noise(self, step: StepContext, count: int) -> tf.Tensor:
         """z ~ U(-1, 1)."""

@@ -156,8 +156,7 @@ class SGAN(PartlyLabelledImages):
 
     def _update(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
         batch = batches["images"]
-        z = step.normal([batch.label.shape[0], self.settings.latent_size])
-        fake = self._heads(networks, networks["generator"](z, training=True), training=True)
+        fake = self._heads(networks, self.fakes(networks, batch, step), training=True)
         real = self._heads(networks, self.view(batch.image, step), training=True)
         labelled, labels = real.classes, batch.label
         if "labelled" in batches:

@@ -114,10 +114,6 @@ class SSGAN(PartlyLabelledImages):
             )
         return forms[self.settings.update]
 
-    def _fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
-        z = step.normal([batch.label.shape[0], self.settings.latent_size])
-        return networks["generator"](z, training=True)
-
     def _passes(
         self, networks: Networks, batches: Mapping[str, Batch], fakes: tf.Tensor, step: StepContext
     ) -> tuple[Outputs, Outputs, Outputs, tf.Tensor]:
@@ -167,19 +163,19 @@ class SSGAN(PartlyLabelledImages):
         return matching, {"generator/feature_matching": matching}
 
     def _both(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
-        fakes = self._fakes(networks, batches["images"], step)
+        fakes = self.fakes(networks, batches["images"], step)
         labelled, real, fake, labels = self._passes(networks, batches, fakes, step)
         d_loss, d_record = self._discriminator_loss(labelled, real, fake, labels, step)
         g_loss, g_record = self._generator_loss(real, fake, step)
         return Losses({"discriminator": d_loss, "generator": g_loss}, d_record | g_record)
 
     def _discriminator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
-        fakes = tf.stop_gradient(self._fakes(networks, batches["images"], step))
+        fakes = tf.stop_gradient(self.fakes(networks, batches["images"], step))
         loss, record = self._discriminator_loss(*self._passes(networks, batches, fakes, step), step)
         return Losses({"discriminator": loss}, record)
 
     def _generator(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
-        fakes = self._fakes(networks, batches["images"], step)
+        fakes = self.fakes(networks, batches["images"], step)
         with step.frozen_statistics():
             real = networks["discriminator"](self.view(batches["images"].image, step), training=True)
             fake = networks["discriminator"](fakes, training=True)

@@ -73,6 +73,31 @@ def test_adversarial_losses(recipe, shape, black):
     assert record["discriminator/accuracy"] == 1.0
 
 
+def test_gradient_penalty_of_known_discriminators():
+    images = tf.constant([[1.0, 2.0, -2.0], [0.0, 3.0, 4.0]])
+    # a linear one has the same gradient everywhere; half the squared norm has the image itself
+    linear = tf.constant([[2.0], [-1.0], [0.5]])
+    assert float(losses.gradient_penalty(lambda x: x @ linear, images)) == pytest.approx(5.25)
+    half_squares = losses.gradient_penalty(lambda x: tf.reduce_sum(x * x, 1, keepdims=True) / 2.0, images)
+    assert float(half_squares) == pytest.approx((9.0 + 25.0) / 2.0)
+    assert float(losses.gradient_penalty(lambda x: tf.zeros([2, 1]), images)) == 0.0
+
+
+def test_gan_penalises_the_gradient_at_real_images():
+    networks = {
+        # 64 white pixels, each with weight 1/2: logit 32 on real, 0 on generated images
+        "discriminator": lambda images, training=False: tf.reduce_sum(images, 1, keepdims=True) / 2.0,
+        "generator": black_generator((64,), 0.0),
+    }
+    batch = {"images": white(4, [-1] * 4)}
+    minimise, record = losses_of(system_for("gan", gradient_penalty=3.0), networks, batch)
+    assert record["discriminator/gradient_penalty"] == pytest.approx(3.0 / 2.0 * 64 / 4)
+    assert minimise["discriminator"] == pytest.approx(softplus(-32.0) + softplus(0.0) + 24.0)
+    minimise, record = losses_of(system_for("gan", gradient_penalty=0.0), networks, batch)
+    assert "discriminator/gradient_penalty" not in record
+    assert minimise["discriminator"] == pytest.approx(softplus(-32.0) + softplus(0.0))
+
+
 def test_gaussian_halves_the_discriminators_loss():
     system = build("gaussian")
     networks = {
