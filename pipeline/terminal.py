@@ -6,6 +6,7 @@ Python through the root logger) to a log file, while our own lines still reach t
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import sys
@@ -90,12 +91,28 @@ class _PlainProgress:
     def __init__(self, terminal: Terminal, label: str, total: int, every: float = 10.0) -> None:
         self.terminal, self.label, self.total, self.every = terminal, label, total, every
         self.last = time.monotonic()
+        self.first: tuple[float, int] | None = None
 
     def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
         now = time.monotonic()
+        # counted from the first update: a continued run does not begin at 0, and the first call traces
+        self.first = self.first or (now, done)
         if now - self.last >= self.every or done == self.total:
             self.last = now
-            self.terminal.say(f"  {self.label} {done}/{self.total} {_format(values)}".rstrip())
+            line = f"  {self.label} {done}/{self.total} {_format(values)}".rstrip()
+            self.terminal.say(line + self._remaining(now, done))
+
+    def _remaining(self, now: float, done: int) -> str:
+        since, begun = self.first or (now, done)
+        if done in (begun, self.total):
+            return ""
+        seconds = (now - since) * (self.total - done) / (done - begun)
+        return f", {clock(seconds)} left"
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as H:MM:SS."""
+    return str(datetime.timedelta(seconds=round(seconds)))
 
 
 @contextmanager

@@ -6,10 +6,10 @@ the TFRecords hold; and the *network input*, float in the range that a recipe wa
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import tensorflow as tf
+
+from ssgan_tf.triangle_filter import resize_weights
 
 MAX_PIXELS = 64 * 1024 * 1024
 
@@ -101,22 +101,11 @@ def resize_known(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
         float32 [B, height, width, C].
     """
     _, h, w, channels = images.shape
-    rows = tf.matmul(_resize_weights(h, height), tf.reshape(images, [-1, h, w * channels]))
+    rows = tf.matmul(resize_weights(h, height), tf.reshape(images, [-1, h, w * channels]))
     # the channels of a pixel stay apart: one product over [w * C] serves all of them
-    columns = np.kron(_resize_weights(w, width).T, np.eye(channels, dtype=np.float32))
+    columns = np.kron(resize_weights(w, width).T, np.eye(channels, dtype=np.float32))
     resized = tf.matmul(tf.reshape(rows, [-1, w * channels]), columns)
     return tf.reshape(resized, [-1, height, width, channels])
-
-
-@functools.cache
-def _resize_weights(source: int, target: int) -> np.ndarray:
-    """Weights float32 [target, source] of the triangle filter, widened when it must take in more."""
-    scale = target / source
-    support = max(1.0, 1.0 / scale)
-    centres = (np.arange(target) + 0.5) / scale
-    distances = np.abs(np.arange(source) + 0.5 - centres[:, np.newaxis])
-    weights = np.maximum(0.0, 1.0 - distances / support)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def unscale(images: tf.Tensor, low: float, high: float) -> tf.Tensor:

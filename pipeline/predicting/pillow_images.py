@@ -6,11 +6,12 @@ few of 255 levels for JPEG (another inverse cosine transform) and one level wher
 
 from __future__ import annotations
 
-import functools
 import io
 import warnings
 
 import numpy as np
+
+from ssgan_tf.triangle_filter import resize_weights
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 MAX_PIXELS = 64 * 1024 * 1024
@@ -32,7 +33,7 @@ def record_image(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     image = _to_channels(_decode(encoded), channels)
     if image.shape[:2] == (height, width):
         return image
-    rows, columns = _weights(image.shape[0], height), _weights(image.shape[1], width)
+    rows, columns = resize_weights(image.shape[0], height), resize_weights(image.shape[1], width)
     smooth = np.einsum("sh,hwc,tw->stc", rows, image.astype(np.float32), columns, optimize=True)
     return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
 
@@ -68,14 +69,3 @@ def _to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     grey = np.tensordot(image.astype(np.float32) * np.float32(1 / 255), _LUMA, 1)
     # TensorFlow's conversion back to uint8 cuts off after adding half a level
     return np.clip(grey * np.float32(255.5), 0, 255).astype(np.uint8)[..., np.newaxis]
-
-
-@functools.lru_cache(256)
-def _weights(source: int, target: int) -> np.ndarray:
-    """Weights float32 [target, source] of the antialiased triangle filter, as in `ssgan_tf.pixels`."""
-    scale = target / source
-    support = max(1.0, 1.0 / scale)
-    centres = (np.arange(target) + 0.5) / scale
-    distances = np.abs(np.arange(source) + 0.5 - centres[:, np.newaxis])
-    weights = np.maximum(0.0, 1.0 - distances / support)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
