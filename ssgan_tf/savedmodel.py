@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssgan_tf import pixels
+from ssgan_tf import bitmaps, pixels
 from ssgan_tf.errors import UsageError
 from ssgan_tf.recipes.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
@@ -76,11 +76,16 @@ def decoded_records(encoded: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tenso
     """Decodes encoded images string [B] to record images uint8 [B, H, W, C], in the graph.
 
     Raises:
-        tf.errors.InvalidArgumentError: one of them is no PNG, JPEG, BMP or GIF.
+        tf.errors.InvalidArgumentError: one of them is no PNG, JPEG, BMP or GIF, or a BMP that would be
+            misread.
     """
     height, width, channels = shape
 
     def one(value: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies(
+            [tf.debugging.Assert(bitmaps.is_read_rightly(value), [bitmaps.REFUSED])]
+        ):
+            value = tf.identity(value)
         return tf.ensure_shape(pixels.fit(pixels.decode(value, channels), height, width), shape)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))

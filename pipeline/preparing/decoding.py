@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf import pixels
+from ssgan_tf import bitmaps, pixels
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 # what TensorFlow reads rightly: it takes the palette indices of a BMP for grey levels
@@ -43,7 +43,7 @@ def check_header(encoded: bytes) -> None:
                     if count * frames > pixels.MAX_PIXELS:
                         raise Rejected(f"{frames} frames of {_too_large(image.width, image.height)}")
                 if image.format == "BMP" and (image.mode == "P" or _layout(image) not in _BMP_LAYOUTS):
-                    raise Rejected("a BMP with palette, compression or unusual layout; store it as PNG")
+                    raise Rejected(bitmaps.REFUSED)
     except Image.DecompressionBombError:
         raise Rejected("more pixels than can be read") from None
     except UnidentifiedImageError:
