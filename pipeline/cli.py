@@ -89,6 +89,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         from pipeline.interrupts import stop_on_signals
         from pipeline.orchestrator import execute_all
         from pipeline.plan import plan_run
+        from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import save_config, show_summary, summarise
 
         with stop_on_signals() as stop:
@@ -96,6 +97,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
             save_config(config, workdir)
             summaries = execute_all(nodes, terminal, force)
         summary = summarise(config, workdir, summaries)
+        summary["report"] = str(write_report(config, workdir, summary))
         show_summary(summary, workdir, terminal)
     _print_json(summary, as_json)
 

@@ -94,17 +94,18 @@ def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) 
     if rows:
         terminal.table("test error", ("model", "mean", "95 % interval", "draws"), rows)
     if paired := summary.get("paired_difference"):
-        terminal.say(_verdict(paired))
+        terminal.say(verdict(paired))
     for label, key in (("classifier", "classifier"), ("generator", "generator")):
         if summary[key]:
             terminal.say(f"{label + ' (SavedModel):':28}{summary[key]}")
-    terminal.say(f"{'report data:':28}{workdir / SUMMARY_FILE}")
+    terminal.say(f"{'report:':28}{summary['report']}")
     terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workdir}")
     if summary["classifier"]:
         terminal.say(f"{'serve it:':28}ganpipe serve {summary['classifier']}")
 
 
-def _verdict(paired: Mapping[str, Any]) -> str:
+def verdict(paired: Mapping[str, Any]) -> str:
+    """Says in a sentence whether the unlabelled images helped, from `paired_difference` of a summary."""
     mean, interval = paired["mean"], paired["interval"]
     points = (
         f"{abs(mean) * 100:.2f} points {'below' if mean > 0 else 'above'} the paired {paired['baseline']}"

@@ -33,6 +33,8 @@ def test_evaluation_reports_generator_quality_only(gan, read_json, strays):
     picture = tf.io.decode_png(tf.io.read_file(str(gan / "seed-0" / "gan" / "evaluate" / "samples.png")))
     assert picture.shape == (32, 32, 1)
     assert strays(gan) == []
+    report = (gan / "report.html").read_text()
+    assert "A generator without a classifier" in report and "Where it errs" not in report
 
 
 def test_export_gives_the_generator_alone(gan):

@@ -1,0 +1,85 @@
+"""The report's charts, as SVG to stand inside a page. The same figures give the same bytes."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ssgan_tf.metrics.calibration import ConfidenceBins
+
+COLOURS = ("#2b5fd9", "#b5651d", "#1c7c54", "#7a4fbf")
+CURVE_POINTS = 400
+
+
+def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
+    """One line a model, one mark a draw: test error in percent with its 95 % interval.
+
+    Args:
+        models: name to (error, low, high) of each draw, fractions.
+    """
+    figure, axes = _axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
+    for row, (draws, colour) in enumerate(zip(models.values(), COLOURS, strict=False)):
+        for number, (error, low, high) in enumerate(draws):
+            height = -row + 0.14 * ((len(draws) - 1) / 2 - number)
+            axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=1.2, alpha=0.6)
+            axes.plot(100 * error, height, "o", color=colour, markersize=6)
+    axes.set_yticks([-row for row in range(len(models))], _plain(models))
+    axes.set_ylim(-len(models) + 0.5, 0.5)
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", color="#e2e0da")
+    return _svg(figure, "Test error of every draw, with intervals")
+
+
+def reliability_chart(binned: ConfidenceBins) -> str:
+    """How often answers are right, against the confidence they are given with; larger marks hold more."""
+    there = binned.counts > 0
+    counts = binned.counts[there]
+    confidence, accuracy = binned.confidences[there] / counts, binned.hits[there] / counts
+    figure, axes = _axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
+    axes.plot([0, 1], [0, 1], color="#a8adb5", linewidth=1, linestyle="--")
+    axes.scatter(confidence, accuracy, s=8 + 140 * counts / counts.max(), color=COLOURS[0], alpha=0.7)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    return _svg(figure, "Reliability diagram")
+
+
+def abstention_chart(coverage: np.ndarray, risk: np.ndarray) -> str:
+    """The error among answered images against the share that is answered, both in percent."""
+    shown = np.unique(np.linspace(0, len(coverage) - 1, CURVE_POINTS).astype(int))
+    figure, axes = _axes(4.2, 3.6, xlabel="images answered, percent", ylabel="error among them, percent")
+    axes.plot(100 * coverage[shown], 100 * risk[shown], color=COLOURS[0], linewidth=1.5)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#e2e0da")
+    return _svg(figure, "Error against the share of images answered")
+
+
+def _axes(width: float, height: float, **labels: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none", **labels)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _plain(names: Mapping[str, Any]) -> list[str]:
+    # a dollar sign would begin a formula
+    return [name.replace("$", r"\$") for name in names]
+
+
+def _svg(figure: Any, title: str) -> str:
+    import matplotlib
+
+    buffer = io.StringIO()
+    # names of its parts from a fixed salt, and no date
+    with matplotlib.rc_context({"svg.hashsalt": "ganpipe", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    label = html.escape(title, quote=True)
+    return text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -1,0 +1,135 @@
+"""What a classifier's stored predictions say: when to abstain, and where it errs most surely."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+THRESHOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
+MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers on the held-out split: `keys` [N], `labels` int [N], `probabilities` [N, K]."""
+
+    keys: Sequence[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @classmethod
+    def load(cls, evaluated: Path) -> Predictions:
+        """Reads `predictions.npz` of an evaluation's folder."""
+        from ssgan_tf.metrics.classification import softmax
+
+        with np.load(evaluated / "predictions.npz", allow_pickle=False) as stored:
+            return cls(stored["keys"].tolist(), stored["labels"], softmax(stored["logits"]))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What abstaining below a confidence gives: images answered, mistakes among them, and their shares."""
+
+    below: float
+    answered: int
+    coverage: float
+    mistakes: int
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer: the image as a data URI, and in words what it is and what was said."""
+
+    picture: str
+    key: str
+    truth: str
+    said: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two classifiers on the same images: those that only one of them gets right.
+
+    Attributes:
+        first_only: images that only the first answers rightly.
+        second_only: images that only the second does.
+        chance: two-sided probability of a difference at least as large if both were equally good, by the
+            exact form of McNemar's test (McNemar 1947).
+    """
+
+    first_only: int
+    second_only: int
+    chance: float
+
+
+def disagreement(first: Predictions, second: Predictions) -> Disagreement:
+    """Compares answers to the same images, in the same order."""
+    from scipy.stats import binomtest
+
+    right = [p.probabilities.argmax(axis=1) == p.labels for p in (first, second)]
+    ahead, behind = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    chance = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+    return Disagreement(ahead, behind, chance)
+
+
+def thresholds(predictions: Predictions) -> list[Threshold]:
+    """What each of a few thresholds of confidence would give on the held-out split."""
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = predictions.probabilities.argmax(axis=1) != predictions.labels
+    rows = []
+    for below in THRESHOLDS:
+        # as the served model compares: it abstains below the threshold
+        answers = confidence >= below
+        answered, mistakes = int(answers.sum()), int((answers & wrong).sum())
+        error = mistakes / answered if answered else None
+        rows.append(Threshold(below, answered, answered / len(wrong), mistakes, error))
+    return rows
+
+
+def surest_mistakes(
+    predictions: Predictions, images: np.ndarray, class_names: Sequence[str], count: int = MISTAKES
+) -> list[Mistake]:
+    """The wrong answers of the largest confidence, the surest first.
+
+    Args:
+        predictions: of the split.
+        images: the split's record images uint8 [N, H, W, C], in the order of the predictions.
+        class_names: K names.
+        count: how many at most.
+    """
+    said = predictions.probabilities.argmax(axis=1)
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != predictions.labels)
+    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    return [
+        Mistake(
+            picture=picture(images[n]),
+            key=predictions.keys[n],
+            truth=class_names[predictions.labels[n]],
+            said=class_names[said[n]],
+            confidence=float(confidence[n]),
+        )
+        for n in chosen
+    ]
+
+
+def picture(image: np.ndarray) -> str:
+    """A record image uint8 [H, W, 1 or 3] as a PNG data URI."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
+    return data_uri(buffer.getvalue())
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file's bytes as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()

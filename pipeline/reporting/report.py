@@ -1,0 +1,55 @@
+"""A run's report: one HTML file that needs no other, made from the files that the run left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import RunConfig
+
+REPORT_FILE = "report.html"
+TEMPLATE = "report.html"
+
+
+def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> Path:
+    """Writes WORKDIR/report.html.
+
+    Args:
+        config: of the run.
+        workdir: holds the results of all its stages.
+        summary: of the run, as `summarise` returns it.
+
+    Returns:
+        The file; it is there whole or not at all. The same results give the same bytes.
+
+    Raises:
+        DataError: a result is missing or damaged.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from pipeline.reporting.sections import sections
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        # keys, class names and paths are the user's
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format}
+    text = environment.get_template(TEMPLATE).render(sections(config, workdir, summary))
+    path = workdir / REPORT_FILE
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.rename(path)
+    return path
+
+
+def _percent(value: float, digits: int = 2) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,198 @@
+"""What the report says, section by section, as plain values for its template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.artifacts import read_manifest
+from pipeline.config import RunConfig, as_document
+from pipeline.reporting import charts
+from pipeline.reporting.label_audit import audit_labels
+from pipeline.reporting.predictions import (
+    Predictions,
+    data_uri,
+    disagreement,
+    surest_mistakes,
+    thresholds,
+)
+from pipeline.reporting.summary import verdict
+
+if TYPE_CHECKING:
+    from ssgan_tf.records import DatasetInfo
+
+# beyond, a matrix cannot be read
+MATRIX_CLASSES = 30
+LISTED = 20
+SAMPLE_PICTURES = 6
+
+
+def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Collects all of it; draws apart from the first appear in the answer only.
+
+    Raises:
+        DataError: a result is missing or damaged.
+    """
+    from markupsafe import Markup
+
+    from ssgan_tf.records import DatasetInfo
+
+    recipe = config.train.recipe
+    draw = workdir / f"seed-{config.seed}"
+    info = DatasetInfo.load(draw / "data")
+    metrics = _json(draw / recipe / "evaluate" / "metrics.json")
+    found = {
+        "recipe": recipe,
+        "dataset": _short(config.data.dataset),
+        "seeds": summary["seeds"],
+        "answer": _answer(workdir, summary),
+        "budget": _budget(info),
+        "trust": _trust(draw / recipe / "evaluate", metrics, info) if "error" in metrics else None,
+        "training": _training(draw, [recipe, *sorted(set(summary["figures"]) - {recipe})]),
+        "generation": _generation(draw / recipe, metrics),
+        "repeat": _repeat(config, draw / recipe / "train"),
+        "places": {name: summary[name] for name in ("classifier", "generator")},
+    }
+    # our own drawings; everything else is escaped
+    for section in ("answer", "trust"):
+        for name, value in (found[section] or {}).items():
+            if name.endswith("_chart") and value:
+                found[section][name] = Markup(value)
+    return found
+
+
+def _short(dataset: str) -> str:
+    """The source's kind and, of its path, the last part."""
+    kind, _, place = dataset.partition(":")
+    return f"{kind}:{Path(place).name}" if place else kind
+
+
+def _json(path: Path) -> dict[str, Any]:
+    from ssgan_tf.errors import DataError
+
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} cannot be read for the report: {error}.") from None
+
+
+def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not summary["figures"]:
+        return None
+    models = {}
+    for name, figure in summary["figures"].items():
+        draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / "metrics.json") for s in summary["seeds"]]
+        models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
+    paired = summary.get("paired_difference")
+    by_draw = []
+    if paired:
+        names = [next(name for name in models if name != paired["baseline"]), paired["baseline"]]
+        for seed in summary["seeds"]:
+            folders = [workdir / f"seed-{seed}" / name / "evaluate" for name in names]
+            by_draw.append((seed, disagreement(*(Predictions.load(folder) for folder in folders))))
+    return {
+        "models": models,
+        "verdict": verdict(paired) if paired else None,
+        "baseline": paired["baseline"] if paired else None,
+        "by_draw": by_draw,
+        "errors_chart": charts.errors_chart({name: model["draws"] for name, model in models.items()}),
+    }
+
+
+def _budget(info: DatasetInfo) -> dict[str, Any]:
+    document = info.document
+    per_class = document["labels_per_class"]
+    return {
+        "shape": info.image_shape,
+        "splits": {name: (split["count"], split["labelled"]) for name, split in info.splits.items()},
+        "per_class": per_class if len(per_class) <= MATRIX_CLASSES else {},
+        "fewest": min(per_class.values(), default=0),
+        "most": max(per_class.values(), default=0),
+        "method": document["draw"]["method"],
+        "digest": document["labelled_digest"],
+        "audit": audit_labels(info),
+        "duplicates": document["duplicates"]["across_splits"],
+        "rejected": document["rejected"][:LISTED],
+        "rejected_count": len(document["rejected"]),
+    }
+
+
+def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
+    from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
+    from ssgan_tf.records import read_split
+
+    predictions = Predictions.load(evaluated)
+    matrix, names = metrics["confusion_matrix"], info.class_names
+    pairs = sorted(
+        (
+            (count, names[truth], names[said])
+            for truth, row in enumerate(matrix)
+            for said, count in enumerate(row)
+            if count and truth != said
+        ),
+        reverse=True,
+    )
+    answers = (predictions.probabilities, predictions.labels)
+    _, coverage, risk = risk_coverage(*answers)
+    return {
+        "metrics": metrics,
+        "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
+        "abstention_chart": charts.abstention_chart(coverage, risk),
+        "thresholds": thresholds(predictions),
+        "class_names": names,
+        "matrix": matrix if len(names) <= MATRIX_CLASSES else None,
+        "pairs": pairs[:LISTED],
+        "mistakes": surest_mistakes(predictions, read_split(info, metrics["split"]).images, names),
+    }
+
+
+def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
+    import numpy as np
+
+    found = []
+    for recipe in recipes:
+        folder = draw / recipe / "train"
+        manifest = read_manifest(folder)
+        with np.load(folder / "history.npz", allow_pickle=False) as history:
+            seconds = float(history["call_seconds"].sum())
+        found.append(
+            {
+                "recipe": recipe,
+                "steps": manifest.summary["steps"] if manifest else 0,
+                "parameters": manifest.summary["parameters"] if manifest else {},
+                "seconds": seconds,
+                "curves": data_uri((folder / "losses.png").read_bytes()),
+            }
+        )
+    return found
+
+
+def _generation(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    if "generation" not in metrics:
+        return None
+    figures = metrics["generation"]
+    drawn = sorted((folder / "train" / "samples").glob("step-*.png"))
+    every = max(1, -(-len(drawn) // SAMPLE_PICTURES))
+    # counted from the end, so that the last is among them
+    shown = drawn[::-1][::every][::-1]
+    histogram = figures.get("class_histogram", {})
+    return {
+        "figures": {name: value for name, value in figures.items() if isinstance(value, int | float | str)},
+        "histogram": histogram if len(histogram) <= MATRIX_CLASSES else {},
+        "most": max(histogram.values(), default=1.0),
+        "samples": data_uri((folder / "evaluate" / "samples.png").read_bytes()),
+        "progress": [(int(path.stem.rpartition("-")[2]), data_uri(path.read_bytes())) for path in shown],
+    }
+
+
+def _repeat(config: RunConfig, trained: Path) -> dict[str, Any]:
+    import yaml
+
+    manifest = read_manifest(trained)
+    return {
+        "config": yaml.safe_dump(as_document(config), sort_keys=False),
+        "versions": dict(manifest.fingerprint.versions) if manifest else {},
+        "digest": manifest.digest if manifest else "",
+    }
