@@ -2,9 +2,9 @@
 
 Command:   ganpipe run --recipe gan --dataset idx:FOLDER \\
                --set train.histogram_every=100 --set train.image_every=1000
-Cost:      10,000 steps of 128 images, half a minute to a minute on two cores.
-Expected:  digits of all ten classes by an independent classifier, the rarest with 6 to 7 % of the samples,
-           6 to 7 % of the class mass missing.
+Cost:      10,000 steps of 128 images, half a minute on two cores.
+Expected:  digits of all ten classes by an independent classifier, the rarest with 6 to 8 % of the samples,
+           4 to 7 % of the class mass missing.
 
 Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. The documented form has one
 rate of 1e-3 for both networks, Adam's usual beta_1 0.9 and beta_2 0.999, and no penalty
