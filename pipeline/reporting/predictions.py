@@ -29,6 +29,16 @@ class Predictions:
         with np.load(evaluated / "predictions.npz", allow_pickle=False) as stored:
             return cls(stored["keys"].tolist(), stored["labels"], softmax(stored["logits"]))
 
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each answer is right, bool [N]."""
+        return self.probabilities.argmax(axis=1) == self.labels
+
+    @property
+    def error(self) -> float:
+        """The share of wrong answers."""
+        return float(1.0 - self.right.mean())
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -72,8 +82,8 @@ def disagreement(first: Predictions, second: Predictions) -> Disagreement:
     """Compares answers to the same images, in the same order."""
     from scipy.stats import binomtest
 
-    right = [p.probabilities.argmax(axis=1) == p.labels for p in (first, second)]
-    ahead, behind = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    ahead = int((first.right & ~second.right).sum())
+    behind = int((second.right & ~first.right).sum())
     chance = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
     return Disagreement(ahead, behind, chance)
 
@@ -81,7 +91,7 @@ def disagreement(first: Predictions, second: Predictions) -> Disagreement:
 def thresholds(predictions: Predictions) -> list[Threshold]:
     """What each of a few thresholds of confidence would give on the held-out split."""
     confidence = predictions.probabilities.max(axis=1)
-    wrong = predictions.probabilities.argmax(axis=1) != predictions.labels
+    wrong = ~predictions.right
     rows = []
     for below in THRESHOLDS:
         # as the served model compares: it abstains below the threshold
@@ -105,7 +115,7 @@ def surest_mistakes(
     """
     said = predictions.probabilities.argmax(axis=1)
     confidence = predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(said != predictions.labels)
+    wrong = np.flatnonzero(~predictions.right)
     chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
     return [
         Mistake(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import RunConfig
+from pipeline.terminal import clock
 
 REPORT_FILE = "report.html"
 TEMPLATE = "report.html"
@@ -38,7 +39,7 @@ def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format}
+    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format, "clock": clock}
     text = environment.get_template(TEMPLATE).render(sections(config, workdir, summary))
     path = workdir / REPORT_FILE
     partial = path.with_name(path.name + ".partial")

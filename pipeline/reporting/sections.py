@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MATRIX_CLASSES = 30
 LISTED = 20
 SAMPLE_PICTURES = 6
+COARSE = 300
 
 
 def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +92,8 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
         names = [next(name for name in models if name != paired["baseline"]), paired["baseline"]]
         for seed in summary["seeds"]:
             folders = [workdir / f"seed-{seed}" / name / "evaluate" for name in names]
-            by_draw.append((seed, disagreement(*(Predictions.load(folder) for folder in folders))))
+            both = [Predictions.load(folder) for folder in folders]
+            by_draw.append((seed, [model.error for model in both], disagreement(*both)))
     return {
         "models": models,
         "verdict": verdict(paired) if paired else None,
@@ -182,9 +184,17 @@ def _generation(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | No
         "figures": {name: value for name, value in figures.items() if isinstance(value, int | float | str)},
         "histogram": histogram if len(histogram) <= MATRIX_CLASSES else {},
         "most": max(histogram.values(), default=1.0),
-        "samples": data_uri((folder / "evaluate" / "samples.png").read_bytes()),
-        "progress": [(int(path.stem.rpartition("-")[2]), data_uri(path.read_bytes())) for path in shown],
+        "samples": _sample_picture(folder / "evaluate" / "samples.png"),
+        "progress": [(int(path.stem.rpartition("-")[2]), _sample_picture(path)) for path in shown],
     }
+
+
+def _sample_picture(path: Path) -> dict[str, Any]:
+    """The picture, and whether it is one of few pixels, which a browser must not smooth."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return {"uri": data_uri(path.read_bytes()), "coarse": image.width < COARSE}
 
 
 def _repeat(config: RunConfig, trained: Path) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
     figures = {}
     for recipe, values in errors.items():
         mean, low, high = mean_interval(values)
-        figures[recipe] = {"errors": values, "mean": mean, "interval": _pair(low, high)}
+        # Student's interval knows nothing of the ends of the scale
+        interval = _pair(max(low, 0.0), min(high, 1.0)) if len(values) > 1 else None
+        figures[recipe] = {"errors": values, "mean": mean, "interval": interval}
     document: dict[str, Any] = {"seeds": list(seeds), "figures": figures, "generation": generation}
     chosen = config.train.recipe
     baseline = next((recipe for recipe in errors if recipe != chosen), None)
@@ -107,11 +109,10 @@ def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) 
 def verdict(paired: Mapping[str, Any]) -> str:
     """Says in a sentence whether the unlabelled images helped, from `paired_difference` of a summary."""
     mean, interval = paired["mean"], paired["interval"]
-    points = (
-        f"{abs(mean) * 100:.2f} points {'below' if mean > 0 else 'above'} the paired {paired['baseline']}"
-    )
+    side = "below" if mean > 0 else "above"
+    points = f"{abs(mean) * 100:.2f} points {side} that of the paired baseline, {paired['baseline']}"
     if interval is None:
-        return f"The error is {points} (one draw: --draws 3 gives an interval)."
+        return f"The error is {points}. (One draw: --draws 3 gives an interval.)"
     inside = interval[0] <= 0 <= interval[1]
     sure = "within the noise of the draws" if inside else "more than the noise of the draws"
     return (
