@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
 
-BLOCK = 4096
+BLOCK = 512
 LABELLED_KEYS = "labelled.txt"
 
 
@@ -68,12 +69,7 @@ def audit_labels(info: DatasetInfo) -> LabelAudit:
 
     shards = info.shards("train")
     for shard in shards:
-        block: list[bytes] = []
-        for _, payload in iterate_records(shard):
-            block.append(payload)
-            if len(block) == BLOCK:
-                look(block)
-                block = []
-        if block:
+        payloads = (payload for _, payload in iterate_records(shard))
+        while block := list(itertools.islice(payloads, BLOCK)):
             look(block)
     return LabelAudit(records, len(found), strays, len(drawn - found), len(shards))
