@@ -87,13 +87,14 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
     check_force(force)
     with _session(workdir, quiet) as terminal:
         from pipeline.interrupts import stop_on_signals
-        from pipeline.orchestrator import execute_all
+        from pipeline.orchestrator import check_same_dataset, execute_all
         from pipeline.plan import plan_run
         from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import save_config, show_summary, summarise
 
         with stop_on_signals() as stop:
             nodes = plan_run(config, workdir, stop)
+            check_same_dataset(nodes, workdir, force)
             save_config(config, workdir)
             summaries = execute_all(nodes, terminal, force)
         summary = summarise(config, workdir, summaries)
@@ -110,9 +111,11 @@ def preprocess(workdir, config_file, overrides, seed, as_json, quiet, force, **v
     """Read a data set, draw the labelled set and write TFRecords."""
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet) as terminal:
+        from pipeline.orchestrator import check_same_dataset
         from pipeline.plan import preprocess_node
 
         node = preprocess_node(config.data, seed=config.seed, workdir=workdir)
+        check_same_dataset([node], workdir, ["preprocess"] if force else [])
         result = _one(node, terminal, force)
     _print_json(result, as_json)
 

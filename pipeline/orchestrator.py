@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import find_damage, read_manifest, writing
+from pipeline.artifacts import MANIFEST, find_damage, read_manifest, writing
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.plan import Node
 from pipeline.terminal import Terminal
 
 STAGES = ("preprocess", "train", "evaluate", "export")
+ABSENT = "there is no result yet"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
         return Decision(node, [f"--force {node.fingerprint.stage}"])
     manifest = read_manifest(node.folder)
     if manifest is None:
-        return Decision(node, ["there is no result yet"])
+        return Decision(node, [ABSENT])
     if manifest.digest != node.fingerprint.digest:
         return Decision(node, manifest.fingerprint.differences(node.fingerprint))
     if damage := find_damage(node.folder, manifest):
@@ -57,6 +58,24 @@ def check_force(force: Collection[str]) -> None:
             )
 
 
+def check_same_dataset(nodes: Sequence[Node], workdir: Path, force: Collection[str] = ()) -> None:
+    """Checks that a working folder is not about to lose a trained model to another data set.
+
+    Raises:
+        UsageError: what is there was trained on another data set, and --force does not name the stage.
+    """
+    for node in nodes:
+        manifest = read_manifest(node.folder) if node.dataset else None
+        before = manifest.summary.get("dataset") if manifest else None
+        trained = any(node.folder.parent.glob(f"*/train/{MANIFEST}"))
+        if trained and before not in (None, node.dataset) and node.fingerprint.stage not in force:
+            raise UsageError(
+                f"{str(workdir)!r} holds a model trained on the data set {before!r}; one on {node.dataset!r} "
+                "would replace it. Give another --workdir, or go on with what is there (--config "
+                f"{workdir / 'config.yaml'}), or say --force preprocess."
+            )
+
+
 def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict[str, Any]:
     """Reuses or makes a node's artifact; returns its summary.
 
@@ -68,7 +87,8 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         terminal.say(f"{node.name}: reused")
         manifest = read_manifest(node.folder)
         return dict(manifest.summary) if manifest else {}
-    terminal.say(f"{node.name}: running ({_in_short(decision.reasons)})")
+    why = f" ({_in_short(decision.reasons)})" if decision.reasons != [ABSENT] else ""
+    terminal.say(f"{node.name}: running{why}")
     summary: dict[str, Any] = {}
     if not node.publishes:
         terminal.say(f"{node.name}: helping the chief worker, which writes the result")

@@ -50,6 +50,7 @@ class Node:
         action: makes it, in a partial folder.
         resumable: whether a killed run is continued.
         publishes: False in a process that only helps another one, which publishes.
+        dataset: what it prepares, where it prepares data.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Node:
     action: Action = field(repr=False)
     resumable: bool = False
     publishes: bool = True
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def preprocess_node(config: DataConfig, *, seed: int, workdir: Path) -> Node:
     from pipeline.sources.catalog import open_source
 
     source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
-    kind = config.dataset.partition(":")[0]
+    kind, dataset = config.dataset.partition(":")[0], _full(config.dataset)
     parameters = _parameters(config, source=kind, seed=seed)
     inputs = {"source": source.digest()}
     if config.labelled_keys:
@@ -118,15 +120,22 @@ def preprocess_node(config: DataConfig, *, seed: int, workdir: Path) -> Node:
 
         document = preprocess.run(config, seed=seed, output=output, terminal=terminal)
         return {
+            "dataset": dataset,
             "splits": {
                 name: {"count": split["count"], "labelled": split["labelled"]}
                 for name, split in document["splits"].items()
-            }
+            },
         }
 
     folder = draw_folder(workdir, seed) / "data"
     fingerprint = make_fingerprint("preprocess", parameters, inputs)
-    return Node(f"seed-{seed}/data", folder, fingerprint, action)
+    return Node(f"seed-{seed}/data", folder, fingerprint, action, dataset=dataset)
+
+
+def _full(dataset: str) -> str:
+    """The data set with its whole path, where it names one: the same from any folder."""
+    kind, _, place = dataset.partition(":")
+    return f"{kind}:{Path(place).resolve()}" if place and Path(place).exists() else dataset
 
 
 def train_node(

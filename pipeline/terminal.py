@@ -76,7 +76,11 @@ class Terminal:
 
 
 def _format(values: Mapping[str, float] | None) -> str:
-    return " ".join(f"{name} {value:.4g}" for name, value in (values or {}).items())
+    return " ".join(f"{name} {_number(value)}" for name, value in (values or {}).items())
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 class _RichProgress:

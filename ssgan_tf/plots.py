@@ -12,17 +12,23 @@ from pathlib import Path
 import numpy as np
 
 CURVE_POINTS = 1000
+LINE = 96
 
 
 def grid(images: np.ndarray) -> np.ndarray:
-    """Puts uint8 [N, H, W, C] images into rows of ceil(sqrt(N)), black where none is left."""
+    """Puts uint8 [N, H, W, C] images into rows of ceil(sqrt(N)), a grey line between them.
+
+    Returns:
+        uint8 [rows * (H + 1) - 1, columns * (W + 1) - 1, C], black where no image is left.
+    """
     count, height, width, channels = images.shape
     columns = math.ceil(math.sqrt(count))
     rows = -(-count // columns)
-    cells = np.zeros([rows * columns, height, width, channels], np.uint8)
-    cells[:count] = images
-    cells = cells.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return cells.reshape(rows * height, columns * width, channels)
+    cells = np.full([rows * columns, height + 1, width + 1, channels], LINE, np.uint8)
+    cells[:, :height, :width] = 0
+    cells[:count, :height, :width] = images
+    cells = cells.reshape(rows, columns, height + 1, width + 1, channels).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(rows * (height + 1), columns * (width + 1), channels)[:-1, :-1]
 
 
 def scatter(real: np.ndarray, generated: np.ndarray) -> np.ndarray:

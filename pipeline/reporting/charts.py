@@ -27,7 +27,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
         for number, (error, low, high) in enumerate(draws):
             height = -row + 0.14 * ((len(draws) - 1) / 2 - number)
             axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=1.2, alpha=0.6)
-            axes.plot(100 * error, height, "o", color=colour, markersize=6)
+            axes.plot(100 * error, height, "o", color=colour, markersize=6, clip_on=False)
     axes.set_yticks([-row for row in range(len(models))], _plain(models))
     axes.set_ylim(-len(models) + 0.5, 0.5)
     axes.set_xlim(left=0)
@@ -42,8 +42,9 @@ def reliability_chart(binned: ConfidenceBins) -> str:
     confidence, accuracy = binned.confidences[there] / counts, binned.hits[there] / counts
     figure, axes = _axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
     axes.plot([0, 1], [0, 1], color="#a8adb5", linewidth=1, linestyle="--")
-    axes.scatter(confidence, accuracy, s=8 + 140 * counts / counts.max(), color=COLOURS[0], alpha=0.7)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    sizes = 8 + 140 * counts / counts.max()
+    axes.scatter(confidence, accuracy, s=sizes, color=COLOURS[0], alpha=0.7, clip_on=False)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     return _svg(figure, "Reliability diagram")
 
 
@@ -53,7 +54,7 @@ def abstention_chart(coverage: np.ndarray, risk: np.ndarray) -> str:
     figure, axes = _axes(4.2, 3.6, xlabel="images answered, percent", ylabel="error among them, percent")
     axes.plot(100 * coverage[shown], 100 * risk[shown], color=COLOURS[0], linewidth=1.5)
     axes.set_xlim(0, 100)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(1.0, 105 * float(risk.max())))
     axes.grid(color="#e2e0da")
     return _svg(figure, "Error against the share of images answered")
 

@@ -34,11 +34,6 @@ class Predictions:
         """Whether each answer is right, bool [N]."""
         return self.probabilities.argmax(axis=1) == self.labels
 
-    @property
-    def error(self) -> float:
-        """The share of wrong answers."""
-        return float(1.0 - self.right.mean())
-
 
 @dataclass(frozen=True)
 class Threshold:

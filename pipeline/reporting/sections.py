@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifacts import read_manifest
 from pipeline.config import RunConfig, as_document
 from pipeline.reporting import charts
+from pipeline.reporting.generated import generated_section
 from pipeline.reporting.label_audit import audit_labels
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
-    disagreement,
     surest_mistakes,
     thresholds,
 )
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # beyond, a matrix cannot be read
 MATRIX_CLASSES = 30
 LISTED = 20
-SAMPLE_PICTURES = 6
-COARSE = 300
 
 
 def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +51,9 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
         "budget": _budget(info),
         "trust": _trust(draw / recipe / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(draw, [recipe, *sorted(set(summary["figures"]) - {recipe})]),
-        "generation": _generation(draw / recipe, metrics),
+        "generation": generated_section(draw / recipe, metrics),
         "repeat": _repeat(config, draw / recipe / "train"),
+        "workdir": shlex.quote(str(workdir)),
         "places": {name: summary[name] for name in ("classifier", "generator")},
     }
     # our own drawings; everything else is escaped
@@ -87,18 +87,11 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
         draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / "metrics.json") for s in summary["seeds"]]
         models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
     paired = summary.get("paired_difference")
-    by_draw = []
-    if paired:
-        names = [next(name for name in models if name != paired["baseline"]), paired["baseline"]]
-        for seed in summary["seeds"]:
-            folders = [workdir / f"seed-{seed}" / name / "evaluate" for name in names]
-            both = [Predictions.load(folder) for folder in folders]
-            by_draw.append((seed, [model.error for model in both], disagreement(*both)))
     return {
         "models": models,
         "verdict": verdict(paired) if paired else None,
         "baseline": paired["baseline"] if paired else None,
-        "by_draw": by_draw,
+        "by_draw": list(zip(summary["seeds"], paired["by_draw"], strict=True)) if paired else [],
         "errors_chart": charts.errors_chart({name: model["draws"] for name, model in models.items()}),
     }
 
@@ -169,32 +162,6 @@ def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _generation(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
-    if "generation" not in metrics:
-        return None
-    figures = metrics["generation"]
-    drawn = sorted((folder / "train" / "samples").glob("step-*.png"))
-    every = max(1, -(-len(drawn) // SAMPLE_PICTURES))
-    # counted from the end, so that the last is among them
-    shown = drawn[::-1][::every][::-1]
-    histogram = figures.get("class_histogram", {})
-    return {
-        "figures": {name: value for name, value in figures.items() if isinstance(value, int | float | str)},
-        "histogram": histogram if len(histogram) <= MATRIX_CLASSES else {},
-        "most": max(histogram.values(), default=1.0),
-        "samples": _sample_picture(folder / "evaluate" / "samples.png"),
-        "progress": [(int(path.stem.rpartition("-")[2]), _sample_picture(path)) for path in shown],
-    }
-
-
-def _sample_picture(path: Path) -> dict[str, Any]:
-    """The picture, and whether it is one of few pixels, which a browser must not smooth."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return {"uri": data_uri(path.read_bytes()), "coarse": image.width < COARSE}
 
 
 def _repeat(config: RunConfig, trained: Path) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import RunConfig, as_document
+from pipeline.reporting.predictions import Predictions, disagreement
 from pipeline.terminal import Terminal
 
 CONFIG_FILE = "config.yaml"
@@ -41,9 +43,10 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
     """Collects the test errors of all draws and writes WORKDIR/summary.json.
 
     Returns:
-        `errors` (recipe to a list over draws), `mean`, `interval`, `paired_difference` (baseline minus
-        semi-supervised, over draws), `generation` (recipe to the figures of its generated images, a list
-        over draws), and the paths of what the run leaves behind.
+        `figures` (recipe to `errors`, a list over draws, with `mean` and `interval`), `paired_difference`
+        (baseline minus semi-supervised over draws, and which test images only one of the two gets right),
+        `generation` (recipe to the figures of its generated images, a list over draws), and the paths of
+        what the run leaves behind.
     """
     seeds = range(config.seed, config.seed + config.draws)
     errors: dict[str, list[float]] = {}
@@ -67,11 +70,16 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
     if baseline and chosen in errors:
         differences = [b - a for a, b in zip(errors[chosen], errors[baseline], strict=True)]
         mean, low, high = mean_interval(differences)
+        by_draw = []
+        for seed in seeds:
+            folders = [workdir / f"seed-{seed}" / name / "evaluate" for name in (chosen, baseline)]
+            by_draw.append(asdict(disagreement(*map(Predictions.load, folders))))
         document["paired_difference"] = {
             "baseline": baseline,
             "differences": differences,
             "mean": mean,
             "interval": _pair(low, high),
+            "by_draw": by_draw,
         }
     first = summaries.get(f"seed-{config.seed}/data", {})
     document["splits"] = first.get("splits", {})
@@ -109,10 +117,18 @@ def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) 
 def verdict(paired: Mapping[str, Any]) -> str:
     """Says in a sentence whether the unlabelled images helped, from `paired_difference` of a summary."""
     mean, interval = paired["mean"], paired["interval"]
+    name = paired["baseline"]
+    if not any(paired["differences"]):
+        return f"No difference: in every draw the error is that of the paired baseline, {name}."
     side = "below" if mean > 0 else "above"
-    points = f"{abs(mean) * 100:.2f} points {side} that of the paired baseline, {paired['baseline']}"
+    points = f"{abs(mean) * 100:.2f} points {side} that of the paired baseline, {name}"
     if interval is None:
-        return f"The error is {points}. (One draw: --draws 3 gives an interval.)"
+        chance = paired["by_draw"][0]["chance"]
+        can = "can" if chance < 0.05 else "cannot"
+        return (
+            f"The error is {points}; the test images {can} tell the two apart (by chance alone in "
+            f"{chance:.1%} of such tests). One draw: more show how far the labels matter."
+        )
     inside = interval[0] <= 0 <= interval[1]
     sure = "within the noise of the draws" if inside else "more than the noise of the draws"
     return (

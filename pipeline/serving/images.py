@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.serving.status import invalid
 
@@ -45,6 +45,8 @@ def pixels(encoded: bytes, limit: int) -> int:
                 width, height = image.size
     except Image.DecompressionBombError:
         raise invalid(f"The image has more pixels than the {limit} allowed.") from None
+    except UnidentifiedImageError:
+        raise invalid("The image's header cannot be read: it is damaged, cut off, or no image.") from None
     except Exception as error:
         # Pillow's parsers raise many kinds on broken headers
         raise invalid(f"The image's header cannot be read: {str(error)[:200]}.") from None

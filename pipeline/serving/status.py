@@ -29,6 +29,7 @@ HTTP_STATUS = {
 CODES = tuple(HTTP_STATUS)
 
 _LONGEST = 1000
+_CHECK = "assertion failed: ["
 
 
 class ServingError(Exception):
@@ -92,4 +93,6 @@ def _line(text: str) -> str:
     lines = [line.strip() for line in text.split("\n\t [[")[0].splitlines() if line.strip()]
     if not lines:
         return ""
-    return lines[-1] if lines[0].startswith("Graph execution error") else lines[0]
+    line = lines[-1] if lines[0].startswith("Graph execution error") else lines[0]
+    # a check of our own in the graph: its text was written for the client
+    return line.removeprefix(_CHECK).removesuffix("]") if line.startswith(_CHECK) else line

@@ -13,6 +13,7 @@ from pipeline.interrupts import StopEvent, listening
 from pipeline.terminal import Terminal
 
 NAME = "train"
+SPEED = "examples/s"
 
 
 def run(
@@ -112,7 +113,11 @@ def run(
 
         def show(step: int, values: dict[str, float]) -> None:
             latest.update(values)
-            progress.update(step, {k: v for k, v in values.items() if k.endswith(("/loss", "s"))})
+            shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            # not known before the second call: the first one traces
+            if speed := values[SPEED]:
+                shown[SPEED] = speed
+            progress.update(step, shown)
 
         with listening(stop):
             step = loop.run(show, stop, terminal.warn)
@@ -125,5 +130,5 @@ def run(
         "recipe": recipe.name,
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
-        "last": {name: value for name, value in latest.items() if name != "examples/s"},
+        "last": {name: value for name, value in latest.items() if name != SPEED},
     }

@@ -216,6 +216,9 @@ class Recipe:
         return self.system(settings, data, dtype)
 
 
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", tuple: "a list"}
+
+
 def _of_type(name: str, value: Any, kind: type) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -227,5 +230,5 @@ def _of_type(name: str, value: Any, kind: type) -> Any:
     if kind is tuple and isinstance(value, list):
         return tuple(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"{name} must be a value like {kind.__name__}; got {value!r}.")
+        raise UsageError(f"{name} must be {_KINDS[kind]}; got {value!r}.")
     return value

@@ -27,7 +27,7 @@ def message(result):
         (["run", "--preset", "smal"], 2, ["preset", "'smal'", "'small'"]),
         (["run", "--dataset", "digit"], 2, ["'digit'", "'digits'"]),
         (["run", "--set", "recipe.widht=1"], 2, ["widht", "'width'"]),
-        (["run", "--set", "recipe.width=wide"], 2, ["recipe.width", "'wide'"]),
+        (["run", "--set", "recipe.width=wide"], 2, ["recipe.width must be a number", "'wide'"]),
         (["run", "--set", "train.stepz=1"], 2, ["train.stepz", "'steps'"]),
         (["run", "--image-size", "0"], 2, ["data.image_size", "got 0"]),
         (["run", "--labels-per-class", "10", "--labeled-rate", "0.1"], 2, ["not both"]),
@@ -49,6 +49,23 @@ def test_refused_before_anything_is_written(ganpipe, tmp_path, arguments, code, 
         assert word in text
     left = [path for path in workdir.rglob("*") if path.is_file()] if workdir.exists() else []
     assert [path.name for path in left if path.name not in ("ganpipe.log", "config.yaml")] == []
+
+
+@pytest.mark.parametrize("command", ["run", "preprocess"])
+def test_a_trained_model_is_not_lost_to_another_data_set(ganpipe, finished, digits_npz, command):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.suffix in (".json", ".yaml")}
+    text = message(ganpipe(command, "--dataset", f"npz:{digits_npz}", "--workdir", finished, code=2))
+    for word in ("trained on the data set 'digits'", str(digits_npz), "--workdir", "--force preprocess"):
+        assert word in text
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_force_gives_the_folder_to_another_data_set(ganpipe, finished, digits_npz, tmp_path):
+    shutil.copytree(finished / "seed-0", tmp_path / "run" / "seed-0")
+    arguments = ("--dataset", f"npz:{digits_npz}", "--workdir", tmp_path / "run")
+    ganpipe("preprocess", *arguments, "--force")
+    # the model in it is of the other data, but a wrong first try is no reason to refuse a second
+    assert "reused" in ganpipe("preprocess", *arguments).stderr
 
 
 def test_unknown_command_and_option(ganpipe):

@@ -19,6 +19,7 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
+from pipeline.reporting.summary import verdict
 from pipeline.stages import preprocess
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
@@ -74,6 +75,36 @@ def test_disagreement_by_hand():
     assert found.chance == pytest.approx(2 * (math.comb(9, 8) + 1) / 2**9)
     assert disagreement(second, first).chance == pytest.approx(found.chance)
     assert disagreement(first, first).chance == 1.0
+
+
+def paired(*differences, interval=None, chance=0.5):
+    return {
+        "baseline": "supervised",
+        "differences": list(differences),
+        "mean": sum(differences) / len(differences),
+        "interval": interval,
+        "by_draw": [{"chance": chance}] * len(differences),
+    }
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        (paired(0.0), "No difference"),
+        (
+            paired(0.0004, chance=0.665),
+            "0.04 points below that of the paired baseline, supervised; the test ",
+        ),
+        (paired(0.0004, chance=0.665), "cannot tell the two apart (by chance alone in 66.5% of such tests)"),
+        (paired(-0.02, chance=0.001), "2.00 points above"),
+        (paired(-0.02, chance=0.001), "can tell the two apart"),
+        (paired(0.03, 0.01, interval=[-0.1, 0.14]), "2.00 points below"),
+        (paired(0.03, 0.01, interval=[-0.1, 0.14]), "within the noise of the draws"),
+        (paired(0.03, 0.03, interval=[0.01, 0.05]), "more than the noise of the draws"),
+    ],
+)
+def test_the_verdict_in_words(figures, words):
+    assert words in verdict(figures)
 
 
 @pytest.fixture
