@@ -20,6 +20,8 @@ import tensorflow as tf
 from PIL import Image
 from serving_fixtures import Served, serving
 
+from ssgan_tf import bitmaps
+
 PREDICT = "/v1/models/digits:predict"
 GOOD = {"instances": [[[[0.0]] * 8] * 8]}
 
