@@ -20,8 +20,6 @@ import tensorflow as tf
 from PIL import Image
 from serving_fixtures import Served, serving
 
-from ssgan_tf import bitmaps
-
 PREDICT = "/v1/models/digits:predict"
 GOOD = {"instances": [[[[0.0]] * 8] * 8]}
 
@@ -167,16 +165,6 @@ def test_an_image_that_claims_too_much_is_refused_unread(digits: Served, name: s
     assert answer.status == 400, answer
     assert text in answer.error
     assert time.monotonic() - started < 2
-
-
-def test_a_bitmap_that_would_be_misread_is_refused_in_words(digits: Served) -> None:
-    buffer = io.BytesIO()
-    colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    Image.fromarray(colours).quantize(8).save(buffer, "BMP")
-    image = {"b64": base64.b64encode(buffer.getvalue()).decode()}
-    answer = digits.post(PREDICT, {"signature_name": "serving_bytes", "instances": [image]})
-    assert answer.status == 400
-    assert answer.error == bitmaps.REFUSED
 
 
 def test_an_image_within_the_limit_is_decoded(digits: Served) -> None:
