@@ -45,6 +45,8 @@ class Settings:
     Attributes:
         batch_size: unlabelled images, and as many generated ones, of either update.
         labelled_batch: labelled images of the discriminator's update.
+        learning_rate: Adam's, of the discriminator.
+        generator_rate: Adam's, of the generator; the published one is 0.003 too.
         epsilon: Adam's, outside of the square root.
         average_decay: of the averaged weights that are evaluated.
     """
@@ -54,6 +56,7 @@ class Settings:
     batch_size: int = 100
     labelled_batch: int = 100
     learning_rate: float = 0.003
+    generator_rate: float = 0.001
     beta_1: float = 0.5
     epsilon: float = 1e-4
     average_decay: float = 0.9999
@@ -103,10 +106,8 @@ class ImprovedGAN(System):
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for both networks."""
         s = self.settings
-        return {
-            name: Adam(s.learning_rate, beta_1=s.beta_1, epsilon=s.epsilon)
-            for name in ("discriminator", "generator")
-        }
+        rates = {"discriminator": s.learning_rate, "generator": s.generator_rate}
+        return {name: Adam(rate, beta_1=s.beta_1, epsilon=s.epsilon) for name, rate in rates.items()}
 
     def initialise(self, networks: Networks, images: tf.Tensor) -> None:
         """Sets the discriminator's scales and biases from about 500 images."""
