@@ -125,9 +125,10 @@ def verdict(paired: Mapping[str, Any]) -> str:
     if interval is None:
         chance = paired["by_draw"][0]["chance"]
         can = "can" if chance < 0.05 else "cannot"
+        share = f"{chance:.1%}" if chance >= 0.001 else "less than 0.1%"
         return (
             f"The error is {points}; the test images {can} tell the two apart (by chance alone in "
-            f"{chance:.1%} of such tests). One draw: more show how far the labels matter."
+            f"{share} of such tests). One draw: more show how far the labels matter."
         )
     inside = interval[0] <= 0 <= interval[1]
     sure = "within the noise of the draws" if inside else "more than the noise of the draws"

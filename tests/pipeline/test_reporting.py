@@ -97,7 +97,7 @@ def paired(*differences, interval=None, chance=0.5):
         ),
         (paired(0.0004, chance=0.665), "cannot tell the two apart (by chance alone in 66.5% of such tests)"),
         (paired(-0.02, chance=0.001), "2.00 points above"),
-        (paired(-0.02, chance=0.001), "can tell the two apart"),
+        (paired(-0.02, chance=0.0004), "can tell the two apart (by chance alone in less than 0.1% of such"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "2.00 points below"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "within the noise of the draws"),
         (paired(0.03, 0.03, interval=[0.01, 0.05]), "more than the noise of the draws"),
