@@ -76,6 +76,7 @@ def _plain(names: Mapping[str, Any]) -> list[str]:
 
 def _svg(figure: Any, title: str) -> str:
     import matplotlib
+    from markupsafe import Markup
 
     buffer = io.StringIO()
     # names of its parts from a fixed salt, and no date
@@ -83,4 +84,5 @@ def _svg(figure: Any, title: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     label = html.escape(title, quote=True)
-    return text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    # marked as our own drawing: the page escapes all other text
+    return Markup(text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))

@@ -26,6 +26,7 @@ FIGURES = {
 PICTURES = 6
 # below, a picture is one of few pixels, which a browser must not smooth
 COARSE_WIDTH = 300
+# beyond, a table with a row a class cannot be read
 LISTED_CLASSES = 30
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,8 +127,6 @@ def surest_mistakes(
 
 def picture(image: np.ndarray) -> str:
     """A record image uint8 [H, W, 1 or 3] as a PNG data URI."""
-    import io
-
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifacts import read_manifest
 from pipeline.config import RunConfig, as_document
 from pipeline.reporting import charts
-from pipeline.reporting.generated import generated_section
+from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
 from pipeline.reporting.predictions import (
     Predictions,
@@ -24,8 +24,6 @@ from pipeline.reporting.summary import verdict
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
 
-# beyond, a matrix cannot be read
-MATRIX_CLASSES = 30
 LISTED = 20
 
 
@@ -35,15 +33,13 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
     Raises:
         DataError: a result is missing or damaged.
     """
-    from markupsafe import Markup
-
     from ssgan_tf.records import DatasetInfo
 
     recipe = config.train.recipe
     draw = workdir / f"seed-{config.seed}"
     info = DatasetInfo.load(draw / "data")
     metrics = _json(draw / recipe / "evaluate" / "metrics.json")
-    found = {
+    return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
@@ -56,12 +52,6 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
         "workdir": shlex.quote(str(workdir)),
         "places": {name: summary[name] for name in ("classifier", "generator")},
     }
-    # our own drawings; everything else is escaped
-    for section in ("answer", "trust"):
-        for name, value in (found[section] or {}).items():
-            if name.endswith("_chart") and value:
-                found[section][name] = Markup(value)
-    return found
 
 
 def _short(dataset: str) -> str:
@@ -102,7 +92,7 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
     return {
         "shape": info.image_shape,
         "splits": {name: (split["count"], split["labelled"]) for name, split in info.splits.items()},
-        "per_class": per_class if len(per_class) <= MATRIX_CLASSES else {},
+        "per_class": per_class if len(per_class) <= LISTED_CLASSES else {},
         "fewest": min(per_class.values(), default=0),
         "most": max(per_class.values(), default=0),
         "method": document["draw"]["method"],
@@ -137,7 +127,7 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "thresholds": thresholds(predictions),
         "class_names": names,
-        "matrix": matrix if len(names) <= MATRIX_CLASSES else None,
+        "matrix": matrix if len(names) <= LISTED_CLASSES else None,
         "pairs": pairs[:LISTED],
         "mistakes": surest_mistakes(predictions, read_split(info, metrics["split"]).images, names),
     }
