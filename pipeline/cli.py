@@ -14,10 +14,10 @@ import click
 from pipeline import options
 from pipeline.config import RunConfig, load_config
 from pipeline.errors import GanpipeError, writing_to
-from pipeline.predicting.settings import PredictConfig
 from pipeline.serving.settings import ServeConfig
-from pipeline.settings import build
+from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
+from ssgan_tf.declare import build
 
 
 class Commands(click.Group):
@@ -81,14 +81,14 @@ def _print_json(value: Any, wanted: bool) -> None:
 @options.place_options
 def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
     """Run all stages: preprocess, train, evaluate, export, with the paired baseline."""
-    from pipeline.orchestrator import check_force
+    from pipeline.chain.orchestrator import check_force
 
     config = _config(config_file, overrides, seed, values)
     check_force(force)
     with _session(workdir, quiet) as terminal:
+        from pipeline.chain.orchestrator import check_same_dataset, execute_all
+        from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
-        from pipeline.orchestrator import check_same_dataset, execute_all
-        from pipeline.plan import plan_run
         from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import save_config, show_summary, summarise
 
@@ -111,8 +111,8 @@ def preprocess(workdir, config_file, overrides, seed, as_json, quiet, force, **v
     """Read a data set, draw the labelled set and write TFRecords."""
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet) as terminal:
-        from pipeline.orchestrator import check_same_dataset
-        from pipeline.plan import preprocess_node
+        from pipeline.chain.orchestrator import check_same_dataset
+        from pipeline.chain.plan import preprocess_node
 
         node = preprocess_node(config.data, seed=config.seed, workdir=workdir)
         check_same_dataset([node], workdir, ["preprocess"] if force else [])
@@ -128,8 +128,8 @@ def train(workdir, config_file, overrides, seed, as_json, quiet, force, **values
     """Train a recipe on the prepared data; resumes where a killed run stopped."""
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet) as terminal:
+        from pipeline.chain.plan import Input, draw_folder, train_node
         from pipeline.interrupts import stop_on_signals
-        from pipeline.plan import Input, draw_folder, train_node
 
         with stop_on_signals() as stop:
             data = Input.published(draw_folder(workdir, config.seed) / "data", "preprocess")
@@ -148,7 +148,7 @@ def evaluate(workdir, config_file, overrides, seed, as_json, quiet, force, **val
     """Evaluate a trained recipe on the held-out split."""
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet) as terminal:
-        from pipeline.plan import evaluate_node
+        from pipeline.chain.plan import evaluate_node
 
         node = evaluate_node(config.evaluate, **_trained(config, workdir))
         result = _one(node, terminal, force)
@@ -165,8 +165,8 @@ def export(workdir, config_file, overrides, seed, as_json, quiet, force, **value
     """Export a trained recipe as SavedModels, and check that they answer as it does."""
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet) as terminal:
-        from pipeline.artifacts import read_manifest
-        from pipeline.plan import Input, export_node
+        from pipeline.chain.artifacts import read_manifest
+        from pipeline.chain.plan import Input, export_node
 
         made = _trained(config, workdir)
         folder = made["model"].folder.parent / "evaluate"
@@ -190,8 +190,8 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
         config_file = workdir / CONFIG_FILE
     config = _config(config_file, overrides, seed, values)
     with _session(workdir, quiet=False) as terminal:
-        from pipeline.orchestrator import decide
-        from pipeline.plan import plan_run
+        from pipeline.chain.orchestrator import decide
+        from pipeline.chain.plan import plan_run
 
         decisions = [decide(node) for node in plan_run(config, workdir)]
         for decision in decisions:
@@ -217,7 +217,7 @@ def predict(images, model, output, quiet, **values) -> None:
     """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
     config = build(PredictConfig, _section(values, "predict"))
     with quiet_libraries(None):
-        from pipeline.stages import predict as stage
+        from pipeline.stages.predict import stage
 
         stage.run(config, model=model, inputs=images, output=output, terminal=Terminal(sys.stderr, quiet))
 
@@ -244,7 +244,7 @@ def _section(values: dict[str, Any], section: str) -> dict[str, Any]:
 
 def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:
     """The arguments that place a stage behind the trained recipe of the configuration."""
-    from pipeline.plan import Input, draw_folder
+    from pipeline.chain.plan import Input, draw_folder
 
     draw = draw_folder(workdir, config.seed)
     return {
@@ -257,7 +257,7 @@ def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:
 
 
 def _one(node: Any, terminal: Terminal, force: bool) -> dict[str, Any]:
-    from pipeline.orchestrator import execute
+    from pipeline.chain.orchestrator import execute
 
     result = execute(node, terminal, [node.fingerprint.stage] if force else [])
     if node.publishes:

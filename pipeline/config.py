@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.settings import Rule, at_least, between, build, one_of, setting
+from ssgan_tf.declare import Rule, at_least, between, build, one_of, setting
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
-from pipeline.predicting.settings import PredictConfig
 from pipeline.serving.settings import ServeConfig
+from pipeline.stages.predict.settings import PredictConfig
 
 SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")
 PREDICT = tuple(f"predict.{item.name}" for item in dataclasses.fields(PredictConfig))

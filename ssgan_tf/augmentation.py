@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
 
 
 def random_view(

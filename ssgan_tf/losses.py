@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
 
 
 def sigmoid_cross_entropy(logits: tf.Tensor, target: float) -> tf.Tensor:

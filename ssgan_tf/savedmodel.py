@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from ssgan_tf import bitmaps, pixels
 from ssgan_tf.errors import UsageError
-from ssgan_tf.recipes.recipe import Networks, System
+from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
 from ssgan_tf.training.trained import Trained
 

@@ -52,7 +52,7 @@ import json, os, sys, time
 from pathlib import Path
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import numpy as np
-from pipeline.serving.model import Model
+from pipeline.serving.models.model import Model
 folder, version, batch, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 model = Model("limit", version, folder)
 signature = model.signature("")
@@ -315,7 +315,7 @@ def newest_version(folder: Path) -> Path:
 
 def benchmark(options: argparse.Namespace, model_dir: Path) -> dict[str, Any]:
     """Runs every round; returns medians, and the ratio to the in-process limit of the same round."""
-    from pipeline.serving.model import Model
+    from pipeline.serving.models.model import Model
 
     version = newest_version(model_dir)
     spec = next(iter(Model("shape", 0, version).signature("").inputs.values()))

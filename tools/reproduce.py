@@ -29,7 +29,7 @@ import numpy as np
 
 from ssgan_tf.errors import GanpipeError
 from ssgan_tf.recipes import load_recipe, recipe_names
-from ssgan_tf.recipes.recipe import Recipe
+from ssgan_tf.systems.recipe import Recipe
 
 TABLE = "reproduction"
 # of the generation metrics, what the table shows in words; "mean" and "covariance" are of points

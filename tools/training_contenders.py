@@ -26,7 +26,7 @@ def random_images(count: int = 2048):
 def make_loop(recipe_name: str, batch: int | None, folder: str, **settings: Any):
     """Builds a training loop over random images."""
     from ssgan_tf.recipes import load_recipe
-    from ssgan_tf.recipes.recipe import DataSpec
+    from ssgan_tf.systems.recipe import DataSpec
     from ssgan_tf.training.batches import MemoryBatches
     from ssgan_tf.training.loop import Loop, LoopOptions
     from ssgan_tf.training.strategy import make_strategy
@@ -123,7 +123,7 @@ def data_only(batch: int, folder: str) -> Callable[[int], float]:
     """What our step spends on getting its images: the gather alone."""
     import tensorflow as tf
 
-    from ssgan_tf.training.step_context import StepContext
+    from ssgan_tf.step_context import StepContext
 
     loop = make_loop("ssgan", batch, folder, width=0.03125)
 
@@ -149,8 +149,8 @@ def original(batch: int, folder: str) -> Callable[[int], float]:
     import tensorflow as tf
 
     from ssgan_tf.networks import convolutions
-    from ssgan_tf.recipes.recipe import Batch
-    from ssgan_tf.training.step_context import StepContext
+    from ssgan_tf.step_context import StepContext
+    from ssgan_tf.systems.recipe import Batch
 
     # plain convolutions only
     convolutions._conv_pays = convolutions._deconv_pays = lambda *_: False

@@ -14,15 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import UsageError
-from pipeline.serving import inference
-from pipeline.serving.manager import Manager
+from pipeline.exported.serving_messages import message
+from pipeline.serving.http.rest import examples_signature
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.model import Model
-from pipeline.serving.rest import examples_signature
-from pipeline.serving.signature import Signature
+from pipeline.serving.models import inference
+from pipeline.serving.models.manager import Manager
+from pipeline.serving.models.model import Model
+from pipeline.serving.models.signature import Signature
+from pipeline.serving.models.warmup import examples_array, predict_arrays
 from pipeline.serving.status import CODES, bare, invalid
-from pipeline.serving.warmup import examples_array, predict_arrays
-from pipeline.serving_messages import message
 
 Compute = Callable[[Model, Signature, dict[str, np.ndarray]], Awaitable[dict[str, np.ndarray]]]
 STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
+from pipeline.serving.models.versions import check_folder
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
-from pipeline.serving.versions import check_folder
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -109,17 +109,17 @@ def build(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> 
     """
     import uvicorn
 
-    from pipeline.serving.access_log import AccessLog
-    from pipeline.serving.app import App
-    from pipeline.serving.batcher import Batcher
-    from pipeline.serving.body import BodyReader
-    from pipeline.serving.limits import Gate
-    from pipeline.serving.manager import Manager
+    from pipeline.serving.http.access_log import AccessLog
+    from pipeline.serving.http.app import App
+    from pipeline.serving.http.body import BodyReader
+    from pipeline.serving.http.limits import Gate
+    from pipeline.serving.http.page import Page
+    from pipeline.serving.http.rest import RestApi
     from pipeline.serving.metrics import Metrics
-    from pipeline.serving.model import Model
-    from pipeline.serving.page import Page
-    from pipeline.serving.rest import RestApi
-    from pipeline.serving.warmup import replay
+    from pipeline.serving.models.batcher import Batcher
+    from pipeline.serving.models.manager import Manager
+    from pipeline.serving.models.model import Model
+    from pipeline.serving.models.warmup import replay
 
     def load(name: str, version: int, folder: Path) -> Model:
         model = Model(name, version, folder, config.threads)

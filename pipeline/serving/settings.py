@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.errors import UsageError
-from pipeline.settings import Rule, at_least, setting
+from ssgan_tf.declare import Rule, at_least, setting
 
 MAX_VERSION = 2**63 - 1
 

@@ -47,8 +47,8 @@ def run(
         TrainingDiverged: a value that is not finite.
     """
     from ssgan_tf.recipes import load_recipe
-    from ssgan_tf.recipes.recipe import DataSpec
     from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.systems.recipe import DataSpec
     from ssgan_tf.training.loop import Loop, LoopOptions
     from ssgan_tf.training.open_batches import open_batches
     from ssgan_tf.training.replicas import ReplicaRange

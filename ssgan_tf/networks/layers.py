@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssgan_tf.training.step_context import current_step
+from ssgan_tf.step_context import current_step
 
 
 class Dropout(keras.layers.Layer):

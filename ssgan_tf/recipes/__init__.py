@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ssgan_tf.errors import unknown
 
 if TYPE_CHECKING:
-    from ssgan_tf.recipes.recipe import Recipe
+    from ssgan_tf.systems.recipe import Recipe
 
 
 def recipe_names() -> list[str]:

@@ -19,14 +19,14 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import pixels
-from ssgan_tf.adversarial import AdversarialGame
+from ssgan_tf.adam import Adam
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
-from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.adversarial import AdversarialGame
+from ssgan_tf.systems.recipe import DataSpec, Networks, Recipe, Reproduction
 
 
 @dataclass(frozen=True)

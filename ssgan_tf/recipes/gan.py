@@ -24,11 +24,11 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
-from ssgan_tf.adversarial import AdversarialGame
+from ssgan_tf.adam import Adam
 from ssgan_tf.networks.stack import Stack
-from ssgan_tf.recipes.recipe import Networks, Recipe, Reproduction
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.adversarial import AdversarialGame
+from ssgan_tf.systems.recipe import Networks, Recipe, Reproduction
 
 
 @dataclass(frozen=True)

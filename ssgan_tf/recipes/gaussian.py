@@ -24,13 +24,13 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf import points
-from ssgan_tf.adversarial import AdversarialGame
+from ssgan_tf.adam import Adam
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.plots import scatter
-from ssgan_tf.recipes.recipe import DataSpec, Networks, Recipe, Reproduction
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.adversarial import AdversarialGame
+from ssgan_tf.systems.recipe import DataSpec, Networks, Recipe, Reproduction
 
 
 @dataclass(frozen=True)

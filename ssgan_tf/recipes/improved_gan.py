@@ -30,12 +30,12 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
+from ssgan_tf.adam import Adam
 from ssgan_tf.networks.layers import BatchNormalization
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.networks.weight_norm import WeightNormClassifier, WeightNormDense
-from ssgan_tf.recipes.recipe import Batch, Losses, Networks, Recipe, Reproduction, Stream, System, Update
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import Batch, Losses, Networks, Recipe, Reproduction, Stream, System, Update
 
 WIDTHS = (1000, 500, 250, 250, 250)
 REFERENCE = 100

@@ -28,12 +28,14 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses
+from ssgan_tf.adam import Adam
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
 from ssgan_tf.networks.stack import Stack, quarterable_side
-from ssgan_tf.partly_labelled import PartlyLabelledImages
-from ssgan_tf.recipes.recipe import (
+from ssgan_tf.step_context import StepContext, current_step
+from ssgan_tf.systems.partly_labelled import PartlyLabelledImages
+from ssgan_tf.systems.recipe import (
     Batch,
     DataSpec,
     Losses,
@@ -42,8 +44,6 @@ from ssgan_tf.recipes.recipe import (
     Reproduction,
     Update,
 )
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext, current_step
 
 SLOPE = 0.3
 

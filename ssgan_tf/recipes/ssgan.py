@@ -23,10 +23,12 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses
+from ssgan_tf.adam import Adam
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
-from ssgan_tf.partly_labelled import PartlyLabelledImages
-from ssgan_tf.recipes.recipe import (
+from ssgan_tf.step_context import StepContext, current_step
+from ssgan_tf.systems.partly_labelled import PartlyLabelledImages
+from ssgan_tf.systems.recipe import (
     Batch,
     DataSpec,
     Losses,
@@ -35,8 +37,6 @@ from ssgan_tf.recipes.recipe import (
     Reproduction,
     Update,
 )
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext, current_step
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ import tensorflow as tf
 from ssgan_tf import losses
 from ssgan_tf.errors import UsageError
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import (
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import (
     Batch,
     DataSpec,
     Losses,
@@ -31,7 +32,6 @@ from ssgan_tf.recipes.recipe import (
     System,
     Update,
 )
-from ssgan_tf.training.step_context import StepContext
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import DataError, UsageError
-from ssgan_tf.recipes.recipe import Batch, Stream
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import Batch, Stream
 
 
 def shuffled_indices(positions: tf.Tensor, size: int | tf.Tensor, *, seed: int, stream: int) -> tf.Tensor:

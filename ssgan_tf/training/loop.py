@@ -21,13 +21,13 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import WorkerLost
-from ssgan_tf.recipes.recipe import Losses, System
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
 from ssgan_tf.training.guards import CollapseGuard, check_losses, check_variables_finite, writable
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
-from ssgan_tf.training.step_context import StepContext
 from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssgan_tf.recipes.recipe import Stream
 from ssgan_tf.records import DatasetInfo, read_split
+from ssgan_tf.systems.recipe import Stream
 from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.replicas import ReplicaRange
 

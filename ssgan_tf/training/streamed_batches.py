@@ -17,11 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import DataError
-from ssgan_tf.recipes.recipe import Batch, Stream
 from ssgan_tf.records import DatasetInfo, iterate_records, parse
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import Batch, Stream
 from ssgan_tf.training.batches import labelled_rows, shuffled_indices, stream_number
 from ssgan_tf.training.replicas import ReplicaRange
-from ssgan_tf.training.step_context import StepContext
 
 
 class StreamedBatches:

@@ -23,7 +23,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
 from ssgan_tf.plots import save_curves
-from ssgan_tf.recipes.recipe import Networks, System
+from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.history import History
 
 SAMPLE_SEED = 20161112

@@ -9,8 +9,8 @@ from typing import Any
 
 from ssgan_tf.errors import DataError
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import DataSpec, Networks, System
 from ssgan_tf.records import DatasetInfo
+from ssgan_tf.systems.recipe import DataSpec, Networks, System
 from ssgan_tf.training.checkpoints import latest_checkpoint, network_variables, read_variables
 
 FILE = "training.json"

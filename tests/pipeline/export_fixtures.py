@@ -12,11 +12,11 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from pipeline.config import ExportConfig
-from pipeline.stages import export
+from pipeline.stages.export import stage as export
 from pipeline.terminal import Terminal
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import DataSpec
 from ssgan_tf.records import DatasetInfo, example_bytes, read_split, shard_name, write_records
+from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.loop import Loop, LoopOptions
 from ssgan_tf.training.trained import TrainingRecord

@@ -24,7 +24,7 @@ import serving_models
 
 _RUN = """
 import json, sys
-from pipeline.settings import build
+from ssgan_tf.declare import build
 from pipeline.errors import GanpipeError
 from pipeline.serving.server import serve
 from pipeline.serving.settings import ServeConfig

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipeline.artifacts import (
+from pipeline.chain.artifacts import (
     Fingerprint,
     make_fingerprint,
     open_artifact,
@@ -77,7 +77,7 @@ def test_replaces_by_rename(tmp_path):
 CHILD = """
 import sys, time
 from pathlib import Path
-from pipeline.artifacts import make_fingerprint, writing
+from pipeline.chain.artifacts import make_fingerprint, writing
 with writing(Path(sys.argv[1]), make_fingerprint("train", {}, {})) as partial:
     (partial / "half").touch()
     print("writing", flush=True)

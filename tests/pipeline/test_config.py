@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import RunConfig, as_document, load_config
 from pipeline.errors import UsageError
-from pipeline.settings import build
+from ssgan_tf.declare import build
 
 
 def test_order_of_precedence(tmp_path):

@@ -14,12 +14,18 @@ import tensorflow as tf
 
 from pipeline.config import ExportConfig, RunConfig
 from pipeline.errors import DataError, GateRefused, UsageError
-from pipeline.exporting import check
-from pipeline.exporting.check_cases import classifier_cases
-from pipeline.prediction_log import WARMUP_FILE, Request, prediction_log, read_requests, write_requests
-from pipeline.settings import build
-from pipeline.stages import export
+from pipeline.exported.prediction_log import (
+    WARMUP_FILE,
+    Request,
+    prediction_log,
+    read_requests,
+    write_requests,
+)
+from pipeline.stages.export import stage as export
+from pipeline.stages.export.check_cases import classifier_cases
+from pipeline.stages.export.stage import check
 from pipeline.terminal import Terminal
+from ssgan_tf.declare import build
 from ssgan_tf.savedmodel import weights_digest
 from ssgan_tf.training.trained import load_trained
 
@@ -160,7 +166,7 @@ def test_nan_does_not_pass_the_comparison():
 
 
 def check_case(expected: np.ndarray):
-    from pipeline.exporting.check_cases import Case
+    from pipeline.stages.export.check_cases import Case
 
     return Case(Request("s", {}), {"probabilities": expected})
 

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import DataError, GateRefused, UsageError
-from pipeline.exporting import converters
-from pipeline.lite_model import LITE_FILE, LITE_INT8_FILE, LiteModel
+from pipeline.exported.lite_model import LITE_FILE, LITE_INT8_FILE, LiteModel
+from pipeline.stages.export.stage import converters
 
 
 def savedmodel_answers(folder, images):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
-from pipeline.preparing.draw import Draw, draw, keyed_hash, labelled_digest, read_keys, share
-from pipeline.preparing.scan import Scanned
+from pipeline.stages.preprocess.draw import Draw, draw, keyed_hash, labelled_digest, read_keys, share
+from pipeline.stages.preprocess.scan import Scanned
 
 NAMES = ("ant", "bee", "cat")
 

@@ -14,10 +14,10 @@ from export_fixtures import CLASSES
 from PIL import Image
 
 from pipeline.errors import DataError, UsageError
-from pipeline.predicting.inputs import find_entries
-from pipeline.predicting.settings import PredictConfig
-from pipeline.predicting.writers import choose_format
-from pipeline.stages import predict
+from pipeline.stages.predict import stage as predict
+from pipeline.stages.predict.inputs import find_entries
+from pipeline.stages.predict.settings import PredictConfig
+from pipeline.stages.predict.writers import choose_format
 from pipeline.terminal import Terminal
 
 COLUMNS = ["path", "label", "class_id", "confidence", "real_score", "abstain", "error"] + [
@@ -97,7 +97,7 @@ def test_a_bad_image_has_a_row_and_stops_nothing(exported, pictures, tmp_path):
 
 
 def test_a_file_that_vanishes_is_a_row(exported, pictures, tmp_path, monkeypatch):
-    from pipeline.predicting import inputs
+    from pipeline.stages.predict.stage import inputs
 
     gone = [*find_entries([str(pictures / "00.png")]), inputs.Entry(str(tmp_path / "gone.png"))]
     monkeypatch.setattr(inputs, "find_entries", lambda given: gone)
@@ -168,7 +168,7 @@ def test_records_are_read_and_damaged_ones_reported(exported, prepared_digits, d
 
 @pytest.mark.parametrize("runner", ["in_memory", "multi_processing"])
 def test_beam_gives_the_direct_ways_bytes(exported, pictures, prepared_digits, tmp_path, runner, monkeypatch):
-    from pipeline.predicting import blocks
+    from pipeline.stages.predict.stage import blocks
 
     monkeypatch.setattr(blocks, "BLOCK", 40)
     inputs = [prepared_digits / "test-00000-of-00001.tfrecord", pictures]
@@ -251,7 +251,7 @@ def test_models_that_cannot_predict_are_named(exported, pictures, tmp_path):
 
 
 def test_the_highest_version_answers(exported_copy, pictures, tmp_path):
-    from pipeline.predicting.classifiers import find_version
+    from pipeline.stages.predict.classifiers import find_version
 
     (exported_copy / "classifier" / "3").rename(exported_copy / "classifier" / "12")
     (exported_copy / "classifier" / "9").mkdir()

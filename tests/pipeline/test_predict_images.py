@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.predicting.pillow_images import MAX_PIXELS, NotAnImage, record_image
+from pipeline.stages.predict.pillow_images import MAX_PIXELS, NotAnImage, record_image
 from ssgan_tf import pixels
 
 RNG = np.random.default_rng(2)

@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import UsageError
-from pipeline.preparing.draw import keyed_hash
 from pipeline.sources.source import pixel_digest
-from pipeline.stages import preprocess
+from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.draw import keyed_hash
 from pipeline.terminal import Terminal
 from ssgan_tf.records import DatasetInfo, read_split
 

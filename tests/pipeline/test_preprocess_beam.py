@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.beam.pieces import Piece, cut, cut_for_scan
+from pipeline.beam.runner import run_pass
 from pipeline.errors import DataError, GanpipeError, UsageError
-from pipeline.preparing.beam import run_pass
-from pipeline.preparing.pieces import Piece, cut, cut_for_scan
 
 
 class Note:
@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_message(tmp_path, workers_f
 @pytest.mark.timeout(120)
 def test_workers_end_with_the_process_that_started_them(tmp_path):
     waiting = (
-        "import os, threading, time; from pipeline.preparing import worker;"
+        "import os, threading, time; from pipeline.beam import worker;"
         "threading.Thread(target=worker._end_with, args=(os.getppid(),)).start(); time.sleep(60)"
     )
     starting = (

@@ -14,8 +14,8 @@ from PIL import Image
 
 from pipeline.config import DataConfig, load_config
 from pipeline.errors import DataError, UsageError
-from pipeline.preparing.decoding import Rejected, decode, record_images
-from pipeline.stages import preprocess
+from pipeline.images.decoding import Rejected, decode, record_images
+from pipeline.stages.preprocess import stage as preprocess
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
 from ssgan_tf.records import DatasetInfo, read_split

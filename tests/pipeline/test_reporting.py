@@ -20,7 +20,7 @@ from pipeline.reporting.predictions import (
     thresholds,
 )
 from pipeline.reporting.summary import verdict
-from pipeline.stages import preprocess
+from pipeline.stages.preprocess import stage as preprocess
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.records import DatasetInfo, iterate_records

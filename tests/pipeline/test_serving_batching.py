@@ -15,10 +15,10 @@ import serving_models
 import tensorflow as tf
 from serving_fixtures import Served, serving
 
-from pipeline.serving.batcher import Batcher
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.model import Model
-from pipeline.serving.signature import Signature
+from pipeline.serving.models.batcher import Batcher
+from pipeline.serving.models.model import Model
+from pipeline.serving.models.signature import Signature
 from pipeline.serving.status import ServingError
 
 PREDICT = "/v1/models/digits:predict"

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from serving_fixtures import serving
 
-from pipeline.serving_messages import message
+from pipeline.exported.serving_messages import message
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio, of the extra `grpc`")
 

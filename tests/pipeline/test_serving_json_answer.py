@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.serving.json_answer import classify_json, error_json, predict_json, regress_json
-from pipeline.serving.json_predict import COLUMN, ROW
+from pipeline.serving.json.json_answer import classify_json, error_json, predict_json, regress_json
+from pipeline.serving.json.json_predict import COLUMN, ROW
 from pipeline.serving.status import ServingError
 
 NESTED = np.array([[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 0], [1, 2]]], np.int32)

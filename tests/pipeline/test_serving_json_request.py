@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.serving import json_document
-from pipeline.serving.json_examples import examples
-from pipeline.serving.json_numbers import NumberReader
-from pipeline.serving.json_predict import COLUMN, ROW, predict_inputs, signature_name
-from pipeline.serving.signature import Signature, TensorSpec
+from pipeline.serving.json import json_document
+from pipeline.serving.json.json_examples import examples
+from pipeline.serving.json.json_numbers import NumberReader
+from pipeline.serving.json.json_predict import COLUMN, ROW, predict_inputs, signature_name
+from pipeline.serving.models.signature import Signature, TensorSpec
 from pipeline.serving.status import ServingError
 
 FLOAT, DOUBLE, INT32, UINT8, STRING, INT64, BOOL, UINT64, HALF = 1, 2, 3, 4, 7, 9, 10, 23, 19

@@ -13,11 +13,11 @@ import serving_models
 from serving_fixtures import serving
 
 from pipeline.errors import DataError, UsageError
-from pipeline.serving.manager import Manager
-from pipeline.serving.model import Model
+from pipeline.serving.models.manager import Manager
+from pipeline.serving.models.model import Model
+from pipeline.serving.models.versions import check_folder, find_versions
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.serving.status import ServingError
-from pipeline.serving.versions import check_folder, find_versions
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.serving.model import Model
+from pipeline.exported.serving_messages import message
+from pipeline.serving.models.model import Model
+from pipeline.serving.models.warmup import REQUESTS, replay
 from pipeline.serving.status import ServingError
-from pipeline.serving.warmup import REQUESTS, replay
-from pipeline.serving_messages import message
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import DataSpec
+from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.loop import Loop, LoopOptions
 from ssgan_tf.training.strategy import make_strategy

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from ssgan_tf import points
 from ssgan_tf.recipes import load_recipe, recipe_names
-from ssgan_tf.recipes.recipe import DataSpec, System
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import DataSpec, System
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.step_context import StepContext
 
 # recipes of their own, and the baseline of each that has one
 FORMS = [(name, {}) for name in recipe_names() if name != "supervised"] + [

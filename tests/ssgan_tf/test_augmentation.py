@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from ssgan_tf.augmentation import random_view
-from ssgan_tf.recipes.recipe import Batch
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import Batch
 from tests.ssgan_tf.recipe_fixtures import build, first_step
 
 SIDE, COUNT = 33, 64

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssgan_tf.adam import Adam
 from ssgan_tf.networks.layers import Dropout, leaky_relu
-from ssgan_tf.training.adam import Adam
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
 
 
 def dropped(rate, shape, seed=0, step=0, times=1):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ssgan_tf import losses
 from ssgan_tf.networks.dcgan_pair import Outputs
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import Batch, DataSpec
+from ssgan_tf.systems.recipe import Batch, DataSpec
 from tests.ssgan_tf.recipe_fixtures import build, first_step
 
 

@@ -7,10 +7,10 @@ import tensorflow as tf
 from ssgan_tf import points
 from ssgan_tf.errors import UsageError
 from ssgan_tf.recipes import load_recipe, recipe_names
-from ssgan_tf.recipes.recipe import DataSpec
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.averages import raw_variables
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.step_context import StepContext
 from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build, first_step, image_shape
 
 OWN = [name for name in recipe_names() if name != "supervised"]

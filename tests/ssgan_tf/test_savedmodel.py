@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.recipes.recipe import DataSpec, Networks, System
 from ssgan_tf.records import example_bytes
 from ssgan_tf.savedmodel import (
     SAMPLE_LIMIT,
@@ -22,6 +21,7 @@ from ssgan_tf.savedmodel import (
     save_generator,
     weights_digest,
 )
+from ssgan_tf.systems.recipe import DataSpec, Networks, System
 from ssgan_tf.training.trained import Trained, TrainingRecord
 
 NAMES = ("zero", "one, two", "drei", "četiri", "5", "6", "7", "8", "9", "10")

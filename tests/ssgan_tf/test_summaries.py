@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from ssgan_tf.recipes.recipe import Networks
+from ssgan_tf.systems.recipe import Networks
 from ssgan_tf.training.history import History
 from ssgan_tf.training.loop import Loop, LoopOptions
 from ssgan_tf.training.strategy import make_strategy

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
-from ssgan_tf.training.step_context import StepContext
+from ssgan_tf.step_context import StepContext
 from ssgan_tf.training.strategy import make_strategy
 
 

@@ -1,0 +1,213 @@
+"""Runs a function over pieces on Beam's portable runner, in this process or in several.
+
+The pipeline is one linear chain without side inputs or further outputs, and its elements are pieces,
+not images: results travel through files. The runner is named, because Beam's default one tries to
+download another and can wait for it without end. Beam's multi_threading mode loses elements without a
+word, so it is not offered.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.beam.pieces import Piece
+from pipeline.errors import GanpipeError, UsageError, writing_to
+from ssgan_tf import errors
+
+MODES = ("in_memory", "multi_processing")
+_POLL_SECONDS = 0.25
+
+
+class Task:
+    """A function of a piece that leaves its failure, or that it is done, as a file in `scratch`.
+
+    Nothing is raised into Beam: its own report of an exception is long, and differs from mode to mode.
+    """
+
+    def __init__(self, function: Callable[[Piece], None], scratch: Path, name: str) -> None:
+        self.function, self.scratch, self.name = function, scratch, name
+
+    def __call__(self, element: tuple[Any, ...]) -> str:
+        """Runs the function, unless an earlier piece has failed: then its failure is the one to tell."""
+        piece = Piece(*element)
+        place = self.scratch / f"{self.name}-{piece.stem}"
+        if any(failed.stem < place.name for failed in self.scratch.glob(f"{self.name}-*.failed")):
+            return piece.stem
+        try:
+            with writing_to(self.scratch):
+                self.function(piece)
+            place.with_suffix(".done").touch()
+        except GanpipeError as error:
+            _put(place, {"kind": type(error).__name__, "message": str(error)})
+        except Exception:
+            _put(place, {"kind": "", "message": traceback.format_exc()})
+        return piece.stem
+
+
+def _put(place: Path, failure: dict[str, str]) -> None:
+    partial = place.with_suffix(".failing")
+    partial.write_text(json.dumps(failure))
+    partial.rename(place.with_suffix(".failed"))
+
+
+def run_pass(
+    function: Callable[[Piece], None],
+    pieces: Sequence[Piece],
+    *,
+    name: str,
+    scratch: Path,
+    mode: str,
+    workers: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Calls `function` once for each piece.
+
+    Args:
+        function: picklable; writes its results to files.
+        pieces: what to call it with.
+        name: of the pass; begins the names of its files in `scratch`.
+        scratch: a folder that every worker can write to.
+        mode: "in_memory" (this process) or "multi_processing".
+        workers: processes of multi_processing.
+        progress: called now and then with the number of items done.
+
+    Raises:
+        GanpipeError: the failure of the first piece that failed, whichever process it was in; or a
+            worker was killed.
+        UsageError: another mode.
+        RuntimeError: an unexpected exception in a worker, with its traceback.
+    """
+    if mode == "multi_threading":
+        raise UsageError("the runner mode multi_threading loses records silently; use multi_processing.")
+    if mode not in MODES:
+        raise errors.unknown("runner mode", mode, MODES)
+    task = Task(function, scratch, name)
+    watch = _Watch(pieces, scratch, name, progress)
+    if mode == "in_memory":
+        with watch.in_background():
+            _run(task, pieces, workers=1, command=None)
+    else:
+        with _importable():
+            _run_watched(task, pieces, workers=workers, scratch=scratch, watch=watch)
+    failures = sorted(scratch.glob(f"{name}-*.failed"))
+    if failures:
+        failure = json.loads(failures[0].read_text())
+        if failure["kind"]:
+            raise getattr(errors, failure["kind"])(failure["message"])
+        raise RuntimeError(f"a worker failed:\n{failure['message']}")
+    done = len(list(scratch.glob(f"{name}-*.done")))
+    if done != len(pieces):
+        raise RuntimeError(f"Beam ran {done} of {len(pieces)} pieces of the pass {name!r}.")
+    progress(sum(piece.stop - piece.start for piece in pieces))
+
+
+def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | None) -> None:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    # the mode stays in_memory: multi_processing would set a command that breaks on a path with a space
+    options = PipelineOptions([], direct_running_mode="in_memory", direct_num_workers=workers)
+    environment = SubprocessSDKEnvironment.from_command_string(command) if command else None
+    pipeline = beam.Pipeline(runner=FnApiRunner(default_environment=environment), options=options)
+    _ = pipeline | beam.Create([tuple(piece) for piece in pieces]) | task.name >> beam.Map(task)
+    pipeline.run().wait_until_finish()
+
+
+def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch) -> None:
+    from pipeline.beam.worker import killed_workers
+
+    place = scratch / f"{task.name}-worker"
+    # the shell is replaced by the worker, so that its parent is this process; what it prints is noise
+    command = (
+        f"exec {shlex.quote(sys.executable)} -m pipeline.beam.worker {os.getpid()} "
+        f"{shlex.quote(str(place))} 1>&2"
+    )
+    raised: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            _run(task, pieces, workers=min(workers, len(pieces)), command=command)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=target, name=f"beam-{task.name}", daemon=True)
+    # when a worker dies, Beam's threads die with tracebacks that would reach the terminal
+    hook, threading.excepthook = threading.excepthook, _log_thread_failure
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        watch.look()
+        if thread.is_alive() and killed_workers(place):
+            raise GanpipeError(
+                "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
+                "if that was the reason."
+            )
+    threading.excepthook = hook
+    if raised:
+        raise raised[0]
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    logging.getLogger(__name__).warning("thread %s ended: %r", failure.thread, failure.exc_value)
+
+
+class _Watch:
+    """Counts the items of the pieces that are done."""
+
+    def __init__(
+        self, pieces: Sequence[Piece], scratch: Path, name: str, progress: Callable[[int], None]
+    ) -> None:
+        self.sizes = {f"{name}-{piece.stem}": piece.stop - piece.start for piece in pieces}
+        self.pattern, self.scratch, self.progress = f"{name}-*.done", scratch, progress
+        self.total, self.last = sum(self.sizes.values()), 0
+
+    def look(self) -> None:
+        """Tells the progress, if there is any; the end is told by `run_pass`."""
+        done = sum(self.sizes[path.stem] for path in self.scratch.glob(self.pattern))
+        if self.last < done < self.total:
+            self.last = done
+            self.progress(done)
+
+    @contextmanager
+    def in_background(self) -> Iterator[None]:
+        """Looks again and again while the block runs."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_POLL_SECONDS):
+                self.look()
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@contextmanager
+def _importable() -> Iterator[None]:
+    """Lets worker processes import this package from wherever the command was started."""
+    place = str(Path(__file__).resolve().parents[2])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([place, *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

@@ -1,0 +1,1 @@
+"""The chain of stages: a run's folders, its artifacts, the plan, and who runs it."""

@@ -1,0 +1,1 @@
+"""What an exported model's folder looks like, for those who write it and those who read it."""

@@ -1,1 +1,0 @@
-"""What the predict stage is made of: inputs, classifiers, rows, writers, and blocks for Beam."""

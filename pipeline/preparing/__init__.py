@@ -1,1 +1,0 @@
-"""What the preprocess stage is made of: scan, draw, write, and the Beam passes that run them."""

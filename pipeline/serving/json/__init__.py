@@ -1,0 +1,1 @@
+"""TensorFlow Serving's JSON forms: requests to arrays, arrays to answers."""

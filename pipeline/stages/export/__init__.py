@@ -1,0 +1,1 @@
+"""Stage `export`: a trained model to SavedModels, checked in a fresh process."""

@@ -1,0 +1,200 @@
+"""Stage `export`: a trained model to SavedModels that TensorFlow Serving loads, checked before they count.
+
+classifier/VERSION/     SavedModel, class names, warm-up requests, model card
+generator/VERSION/      SavedModel, warm-up requests, model card
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import ExportConfig
+from pipeline.errors import DataError
+from pipeline.terminal import Terminal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.exported.prediction_log import Request
+    from pipeline.stages.export.check_cases import Case
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.savedmodel import Confidence
+    from ssgan_tf.systems.recipe import Networks, System
+    from ssgan_tf.training.trained import Trained
+
+NAME = "export"
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What both SavedModels are made from; `networks` are the averaged ones in float32."""
+
+    config: ExportConfig
+    trained: Trained
+    info: DatasetInfo
+    system: System
+    networks: Networks
+    confidence: Confidence
+    metrics: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A SavedModel that is not published yet, and what a fresh process must answer."""
+
+    kind: str
+    folder: Path
+    cases: list[Case]
+
+
+def run(
+    config: ExportConfig,
+    *,
+    model: Path,
+    data: Path,
+    metrics: dict[str, Any] | None,
+    output: Path,
+    terminal: Terminal,
+) -> dict[str, Any]:
+    """Exports the averaged weights: the classifier and the generator, where the system has them.
+
+    Args:
+        config: version, formats, and how many images the check takes.
+        model: folder of the train stage.
+        data: folder of prepared data; the check's images come from its test split.
+        metrics: figures for the model card, or None.
+        output: existing folder; gets `classifier/VERSION` and `generator/VERSION`.
+        terminal: for progress.
+
+    Returns:
+        For each kind `{"path" (relative to output), "parameters", "variable_bytes", "weights_sha256",
+        "max_difference", ...}`.
+
+    Raises:
+        DataError: model or data are absent, damaged or do not belong together.
+        UsageError: a format's converter is not installed.
+        GateRefused: a fresh process does not get the answers of the trained model; nothing is left.
+    """
+    from pipeline.stages.export.check import check_savedmodels
+    from pipeline.stages.export.converters import check_converters, convert
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.savedmodel import Confidence, in_float32
+    from ssgan_tf.training.trained import load_trained
+
+    formats = tuple(config.format.split(","))
+    check_converters(formats)
+    info = DatasetInfo.load(data)
+    trained = load_trained(model, info)
+    system, networks = in_float32(trained)
+    confidence = Confidence(config.temperature, config.abstain_below)
+    inputs = _Inputs(config, trained, info, system, networks, confidence, metrics)
+    images = _check_images(info, config.check_images)
+    try:
+        drafts = []
+        if system.classifier is not None:
+            drafts.append(_draft_classifier(inputs, images, output))
+        if system.generator is not None:
+            drafts.append(_draft_generator(inputs, output))
+        differences = check_savedmodels({draft.folder: draft.cases for draft in drafts})
+        summary: dict[str, Any] = {"version": config.version}
+        for draft in drafts:
+            found = _figures(inputs, draft) | {"max_difference": differences[draft.folder]}
+            if draft.kind == "classifier":
+                found |= {
+                    name: convert(name, draft.folder, images) for name in formats if name != "savedmodel"
+                }
+            summary[draft.kind] = {"path": f"{draft.kind}/{config.version}", **found}
+            worst = max(found["max_difference"].values())
+            terminal.say(
+                f"{draft.kind}: a fresh process answers {len(found['max_difference'])} signatures as "
+                f"training does (largest difference {worst:.2g})"
+            )
+        for draft in drafts:
+            draft.folder.rename(draft.folder.with_name(str(config.version)))
+    except BaseException:
+        for kind in ("classifier", "generator"):
+            shutil.rmtree(output / kind, ignore_errors=True)
+        raise
+    return summary
+
+
+def _check_images(info: DatasetInfo, count: int) -> np.ndarray:
+    from ssgan_tf.records import read_split
+
+    for split in ("test", "validation", "train"):
+        if info.splits.get(split, {}).get("count"):
+            return read_split(info, split).images[:count]
+    raise DataError(f"{str(info.folder)!r} holds no image to check the export with.")
+
+
+def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Draft:
+    import tensorflow as tf
+
+    from pipeline.stages.export.check_cases import classifier_cases, classifier_requests
+    from ssgan_tf.savedmodel import save_classifier
+
+    folder = _draft_folder(inputs, "classifier", output)
+    save_classifier(folder, inputs.system, inputs.networks, inputs.info.class_names, inputs.confidence)
+    # on the processor, as in the fresh process: an accelerator rounds in another way
+    with tf.device("/CPU:0"):
+        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature)
+    _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
+    return _Draft("classifier", folder, cases)
+
+
+def _draft_generator(inputs: _Inputs, output: Path) -> _Draft:
+    import tensorflow as tf
+
+    from pipeline.stages.export.check_cases import generator_cases, generator_requests
+    from ssgan_tf.savedmodel import save_generator
+
+    folder = _draft_folder(inputs, "generator", output)
+    save_generator(folder, inputs.system, inputs.networks)
+    with tf.device("/CPU:0"):
+        cases = generator_cases(inputs.system, inputs.networks)
+    latent = inputs.system.latent(1, 0).numpy()
+    _write_extras(inputs, "generator", folder, list(generator_requests(latent).values()))
+    return _Draft("generator", folder, cases)
+
+
+def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
+    # a name that is no number: a server that watches the folder must not load it yet
+    folder = output / kind / f"{inputs.config.version}.partial"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Request]) -> None:
+    from pipeline.exported.prediction_log import WARMUP_FILE, write_requests
+    from pipeline.stages.export.model_card import CARD_FILE, model_card
+
+    write_requests(folder / WARMUP_FILE, kind, warmup)
+    card = model_card(
+        kind,
+        record=inputs.trained.record,
+        step=inputs.trained.step,
+        info=inputs.info,
+        metrics=inputs.metrics,
+        confidence=inputs.confidence,
+        digest=_digest(inputs, kind),
+    )
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def _figures(inputs: _Inputs, draft: _Draft) -> dict[str, Any]:
+    network = inputs.networks[getattr(inputs.system, draft.kind)]
+    return {
+        "parameters": int(network.count_params()),
+        "variable_bytes": sum(path.stat().st_size for path in (draft.folder / "variables").iterdir()),
+        "weights_sha256": _digest(inputs, draft.kind),
+    }
+
+
+def _digest(inputs: _Inputs, kind: str) -> str:
+    from ssgan_tf.savedmodel import weights_digest
+
+    return weights_digest(inputs.networks[getattr(inputs.system, kind)])

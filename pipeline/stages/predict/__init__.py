@@ -1,0 +1,1 @@
+"""Stage `predict`: images in files, folders or TFRecords to rows of answers."""

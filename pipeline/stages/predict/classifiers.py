@@ -1,0 +1,198 @@
+"""Classifiers that answer encoded images: the SavedModel itself, or its LiteRT form.
+
+classifier = open_classifier(Path("run/export"), "savedmodel")
+answers = classifier.answer([png, jpeg])
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.errors import DataError, did_you_mean
+
+SIGNATURE = "serving_bytes"
+CLASS_NAMES = Path("assets") / "class_names.txt"
+
+
+class Answer(NamedTuple):
+    """What a classifier says of one image; `probabilities` float32 [K]."""
+
+    class_id: int
+    confidence: float
+    real_score: float
+    abstain: bool
+    probabilities: np.ndarray
+
+
+class Classifier(ABC):
+    """Answers encoded images.
+
+    Attributes:
+        class_names: K names.
+    """
+
+    class_names: tuple[str, ...]
+
+    @abstractmethod
+    def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
+        """Answers each image, or says why it cannot be decoded; one does not touch the others."""
+
+
+def find_version(model: Path) -> Path:
+    """Finds the SavedModel folder that a path means.
+
+    Args:
+        model: a version's folder, a folder of versions (the highest counts), or an export of both kinds.
+
+    Raises:
+        DataError: there is none; says what was looked for, or why there can be none.
+    """
+    export = model.parent if model.name == "classifier" else model
+    if (export / "generator").is_dir() and not (export / "classifier").exists():
+        raise DataError(
+            f"{str(export)!r} holds a generator alone: its recipe was trained without labels, so there is no "
+            "classifier. Recipes that classify are, for example, ssgan and improved-gan."
+        )
+    if not model.exists():
+        siblings = [item.name for item in model.parent.iterdir()] if model.parent.is_dir() else []
+        raise DataError(f"there is no model {str(model)!r}.{did_you_mean(model.name, siblings)}")
+    for folder in (model, model / "classifier"):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+        versions = [item for item in folder.glob("[0-9]*") if item.name.isdecimal()]
+        versions = [item for item in versions if (item / "saved_model.pb").is_file()]
+        if versions:
+            return max(versions, key=lambda item: int(item.name))
+    raise DataError(
+        f"{str(model)!r} is no SavedModel: it holds neither saved_model.pb, nor version folders such as 1, "
+        "nor a folder classifier with them. `ganpipe export` makes one."
+    )
+
+
+@functools.lru_cache(1)
+def open_classifier(model: Path, engine: str) -> Classifier:
+    """Opens a classifier; a process that asks again for the same gets the one that is loaded.
+
+    Args:
+        model: see `find_version`.
+        engine: "savedmodel" or "lite".
+
+    Raises:
+        DataError: there is no classifier of that kind, or it is damaged.
+    """
+    folder = find_version(model)
+    return LiteClassifier(folder) if engine == "lite" else SavedModelClassifier(folder)
+
+
+class SavedModelClassifier(Classifier):
+    """The signature `serving_bytes`: decoding, resizing and the network are one graph."""
+
+    def __init__(self, folder: Path) -> None:
+        import ssgan_tf  # noqa: F401  (sets TensorFlow's switches before it is imported)
+
+        # isort: split
+        import tensorflow as tf
+
+        try:
+            self._model = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
+        signatures = self._model.signatures
+        if SIGNATURE not in signatures:
+            raise DataError(
+                f"the SavedModel {str(folder)!r} is no classifier of images: it has no signature "
+                f"{SIGNATURE}, only {', '.join(sorted(signatures)) or 'none'}."
+            )
+        self._function = signatures[SIGNATURE]
+        count = self._function.structured_outputs["probabilities"].shape[1]
+        self.class_names = _class_names(folder, count)
+
+    def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
+        """Answers all at once, and by halves where one of them cannot be decoded."""
+        from pipeline.images.decoding import Rejected, check_header
+
+        answers: list[Answer | str] = []
+        good: list[int] = []
+        for number, value in enumerate(encoded):
+            try:
+                check_header(value)
+                good.append(number)
+                answers.append("")
+            except Rejected as reason:
+                answers.append(str(reason))
+        for number, answer in zip(good, self._decodable([encoded[number] for number in good]), strict=True):
+            answers[number] = answer
+        return answers
+
+    def _decodable(self, encoded: Sequence[bytes]) -> list[Answer | str]:
+        import tensorflow as tf
+
+        if not encoded:
+            return []
+        try:
+            outputs = self._function(image_bytes=tf.constant(encoded))
+        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+            if len(encoded) == 1:
+                return ["the image data is damaged or cut off"]
+            middle = len(encoded) // 2
+            return self._decodable(encoded[:middle]) + self._decodable(encoded[middle:])
+        return _answers({name: value.numpy() for name, value in outputs.items() if name != "label"})
+
+
+class LiteClassifier(Classifier):
+    """The converted model; images are decoded without TensorFlow."""
+
+    def __init__(self, folder: Path) -> None:
+        from pipeline.exported.lite_model import LITE_FILE, LiteModel
+
+        self._model = LiteModel(folder / LITE_FILE)
+        blank = np.zeros((1, *self._model.image_shape), np.uint8)
+        self.class_names = _class_names(folder, self._model(blank)["probabilities"].shape[1])
+
+    def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
+        """Decodes one by one and answers the images that can be decoded at once."""
+        from pipeline.stages.predict.pillow_images import NotAnImage, record_image
+
+        answers: list[Answer | str] = []
+        images: dict[int, np.ndarray] = {}
+        for number, value in enumerate(encoded):
+            try:
+                images[number] = record_image(value, self._model.image_shape)
+                answers.append("")
+            except NotAnImage as reason:
+                answers.append(str(reason))
+        if images:
+            found = _answers(self._model(np.stack(list(images.values()))))
+            for number, answer in zip(images, found, strict=True):
+                answers[number] = answer
+        return answers
+
+
+def _answers(outputs: dict[str, np.ndarray]) -> list[Answer | str]:
+    rows = zip(
+        outputs["class_id"].tolist(),
+        outputs["confidence"].tolist(),
+        outputs["real_score"].tolist(),
+        outputs["abstain"].tolist(),
+        outputs["probabilities"],
+        strict=True,
+    )
+    return [Answer(*row) for row in rows]
+
+
+def _class_names(folder: Path, count: int) -> tuple[str, ...]:
+    try:
+        names = (folder / CLASS_NAMES).read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        return tuple(map(str, range(count)))
+    if len(names) != count:
+        raise DataError(
+            f"{str(folder / CLASS_NAMES)!r} holds {len(names)} names; the model has {count} classes."
+        )
+    return tuple(names)

@@ -1,0 +1,29 @@
+"""Settings of `ganpipe predict`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ssgan_tf.declare import at_least, one_of, setting
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Settings of `ganpipe predict`."""
+
+    format: str | None = setting(
+        None,
+        "csv, jsonl or parquet; default: by the output's name, csv on standard output",
+        one_of("csv", "jsonl", "parquet"),
+    )
+    engine: str = setting(
+        "savedmodel", "savedmodel, or lite where the export has it", one_of("savedmodel", "lite")
+    )
+    batch_size: int = setting(256, "images a batch", at_least(1))
+    strict: bool = setting(False, "fail on the first image that cannot be used")
+    runner: str = setting(
+        "direct",
+        "direct, or Beam's in_memory or multi_processing for large jobs",
+        one_of("direct", "in_memory", "multi_processing"),
+    )
+    workers: int = setting(2, "worker processes of multi_processing", at_least(1))

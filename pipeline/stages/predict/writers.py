@@ -1,0 +1,134 @@
+"""Writers of prediction rows: CSV, JSON lines and Parquet, streamed to a file or standard output.
+
+    with open_writer("csv", Path("answers.csv"), columns) as write:
+        write(rows)
+
+A file is written beside its place and renamed when all is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import DataError, UsageError, did_you_mean, writing_to
+from pipeline.stages.predict.rows import Row
+
+Write = Callable[[Sequence[Row]], None]
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+def choose_format(wanted: str | None, output: Path | None) -> str:
+    """Returns "csv", "jsonl" or "parquet": as wanted, else by the output's name, else csv.
+
+    Raises:
+        UsageError: the name has no known ending, or Parquet is to go to standard output or needs a
+            package that is not installed.
+    """
+    chosen = wanted or "csv"
+    if wanted is None and output is not None:
+        if output.suffix.lower() not in _SUFFIXES:
+            near = did_you_mean(output.suffix, _SUFFIXES)
+            raise UsageError(
+                f"the format of {str(output)!r} is unknown.{near} Name it {', '.join(_SUFFIXES)}, or give "
+                "--format."
+            )
+        chosen = _SUFFIXES[output.suffix.lower()]
+    if chosen == "parquet":
+        if output is None:
+            raise UsageError("parquet cannot go to standard output; give --output FILE.parquet.")
+        if importlib.util.find_spec("pyarrow") is None:
+            raise UsageError("format parquet needs pyarrow: pip install 'ganpipe[parquet]'.")
+    return chosen
+
+
+@contextmanager
+def open_writer(form: str, output: Path | None, columns: Sequence[str]) -> Iterator[Write]:
+    """Opens a writer.
+
+    Args:
+        form: from `choose_format`.
+        output: the file; None is standard output.
+        columns: names, from `rows.column_names`.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    if output is None:
+        with _TEXT[form](sys.stdout, columns) as write:
+            yield write
+            sys.stdout.flush()
+        return
+    if output.is_dir():
+        raise DataError(f"the output {str(output)!r} is a folder; name a file.")
+    partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
+    with writing_to(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if form == "parquet":
+                with _parquet(partial, columns) as write:
+                    yield write
+            else:
+                with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                    with _TEXT[form](file, columns) as write:
+                        yield write
+                    file.flush()
+                    os.fsync(file.fileno())
+            partial.rename(output)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _csv(file: IO[str], columns: Sequence[str]) -> Iterator[Write]:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+
+    def write(rows: Sequence[Row]) -> None:
+        writer.writerows([str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows)
+
+    yield write
+
+
+@contextmanager
+def _jsonl(file: IO[str], columns: Sequence[str]) -> Iterator[Write]:
+    def write(rows: Sequence[Row]) -> None:
+        for row in rows:
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
+
+    yield write
+
+
+@contextmanager
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {
+        "path": pyarrow.string(),
+        "label": pyarrow.string(),
+        "class_id": pyarrow.int64(),
+        "abstain": pyarrow.bool_(),
+        "error": pyarrow.string(),
+    }
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.float32())) for name in columns])
+
+    def write(rows: Sequence[Row]) -> None:
+        values: list[Any] = [
+            pyarrow.array(column, field.type)
+            for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+        ]
+        table.write_table(pyarrow.Table.from_arrays(values, schema=schema))
+
+    with parquet.ParquetWriter(path, schema) as table:
+        yield write
+
+
+_TEXT: dict[str, Any] = {"csv": _csv, "jsonl": _jsonl}

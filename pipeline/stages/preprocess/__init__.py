@@ -1,0 +1,1 @@
+"""Stage `preprocess`: images of any source into TFRecord shards and dataset.json."""

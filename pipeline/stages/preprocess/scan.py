@@ -1,0 +1,95 @@
+"""First pass: read every image once, check it, and note its digest, label and size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.beam.pieces import Piece
+from pipeline.errors import DataError
+from pipeline.sources.source import Item, Source
+
+
+class Scanned(NamedTuple):
+    """What is known of one item.
+
+    Attributes:
+        digest: of its content.
+        key: stable id; array sources repeat it where two images are equal.
+        label: class index in the source, -1 where it has none.
+        height, width, channels: as stored; 0 for a rejected item.
+        reason: why it is rejected, else "".
+    """
+
+    digest: str
+    key: str
+    label: int
+    height: int
+    width: int
+    channels: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Reads a piece and writes what it found to `scratch`.
+
+    Attributes:
+        source: the data set.
+        scratch: folder for the findings.
+        strict: fail on the first image that cannot be used.
+    """
+
+    source: Source
+    scratch: Path
+    strict: bool
+
+    def __call__(self, piece: Piece) -> None:
+        """Scans one piece.
+
+        Raises:
+            DataError: the source is damaged; or, when strict, an image cannot be used.
+        """
+        rows = []
+        for item in self.source.read(piece.split, piece.start, piece.stop):
+            row = _look(item)
+            if row.reason and self.strict:
+                raise DataError(f"image {row.key!r} cannot be used: {row.reason}.")
+            rows.append(row)
+        if len(rows) != piece.stop - piece.start:
+            raise DataError(
+                f"the source gave {len(rows)} items of split {piece.split!r} from {piece.start} to "
+                f"{piece.stop}; it is damaged or changed while it was being read."
+            )
+        path = self.scratch / f"scan-{piece.stem}.json"
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(rows))
+        partial.rename(path)
+
+
+def _look(item: Item) -> Scanned:
+    reason, shape = item.problem or "", (0, 0, 0)
+    if item.pixels is not None:
+        height, width, channels = item.pixels.shape
+        shape = (height, width, channels)
+    elif not reason:
+        # loads TensorFlow, which a scan of arrays can do without
+        from pipeline.images.decoding import Rejected, decode
+
+        try:
+            height, width, channels = decode(item.encoded or b"").shape
+            shape = (height, width, channels)
+        except Rejected as error:
+            reason = str(error)
+    return Scanned(item.digest, item.key, item.label, *shape, reason)
+
+
+def collect(pieces: list[Piece], scratch: Path) -> dict[str, list[Scanned]]:
+    """Returns the findings of all pieces, by split, in the source's order."""
+    found: dict[str, list[Scanned]] = {}
+    for piece in sorted(pieces):
+        rows = json.loads((scratch / f"scan-{piece.stem}.json").read_text())
+        found.setdefault(piece.split, []).extend(Scanned(*row) for row in rows)
+    return found

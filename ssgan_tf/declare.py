@@ -1,0 +1,113 @@
+"""How settings are declared and checked: dataclass fields with a help text and a rule.
+
+@dataclass(frozen=True)
+class TrainConfig:
+    steps: int = setting(500, "training steps", at_least(1))
+
+build(TrainConfig, {"steps": 0})    # UsageError: steps must be a whole number from 1; got 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ssgan_tf.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A constraint on one setting: what is allowed, in words, and the test for it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: int) -> Rule:
+    """Allows whole numbers from `low`."""
+    return Rule(f"a whole number from {low}", lambda value: value >= low)
+
+
+def between(low: float, high: float) -> Rule:
+    """Allows numbers strictly between `low` and `high`."""
+    return Rule(f"a number between {low} and {high} (exclusive)", lambda value: low < value < high)
+
+
+def one_of(*choices: Any) -> Rule:
+    """Allows the given values."""
+    return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices)
+
+
+def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool = True) -> Any:
+    """Declares one setting: its default, its help text and its constraint.
+
+    Args:
+        default: the value where none is given.
+        text: help, one line.
+        rule: what is allowed; None where the type says it all.
+        affects_result: False where no byte of the result depends on it (a path, a number of workers).
+    """
+    return field(default=default, metadata={"help": text, "rule": rule, "affects_result": affects_result})
+
+
+def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
+    """Builds a (nested) settings dataclass from a mapping, checking names, types and rules."""
+    if not isinstance(document, Mapping):
+        raise UsageError(f"{path or 'the configuration'} must be a mapping; got {document!r}.")
+    hints = typing.get_type_hints(cls)
+    known = {item.name: item for item in dataclasses.fields(cls)}
+    values = {}
+    for key, value in document.items():
+        dotted = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            raise UsageError(
+                f"unknown setting {dotted!r}.{did_you_mean(str(key), known)} "
+                f"Valid here: {', '.join(sorted(known))}."
+            )
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            values[key] = build(typing.cast(type, hint), value or {}, dotted)
+        else:
+            values[key] = _checked(dotted, value, hint, known[key].metadata.get("rule"))
+    return cls(**values)
+
+
+def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    allowed = typing.get_args(hint) if union else (hint,)
+    if value is None and type(None) in allowed:
+        return None
+    if typing.get_origin(hint) is not None and not union:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
+        return dict(value)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if float in allowed and isinstance(value, str):
+        # YAML 1.1 reads 1e-3 (no dot) as text
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    kinds = tuple(kind for kind in allowed if kind is not type(None))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        want = " or ".join(
+            {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[
+                kind.__name__
+            ]
+            for kind in kinds
+        )
+        raise UsageError(f"{name} must be {rule.words if rule else want}; got {value!r}.")
+    if rule is not None and not rule.holds(value):
+        raise UsageError(
+            f"{name} must be {rule.words}; got {value!r}."
+            + (
+                did_you_mean(value, rule.words.removeprefix("one of ").split(", "))
+                if isinstance(value, str)
+                else ""
+            )
+        )
+    return value

@@ -1,0 +1,1 @@
+"""What a system and a recipe are, and what systems share."""

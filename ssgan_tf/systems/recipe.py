@@ -1,0 +1,234 @@
+"""What a recipe is: settings, and a system built from them for a data set.
+
+A recipe gives networks, losses and settings. The loop (`ssgan_tf.training`) gives strategy, precision,
+loss scaling, averaging, checkpoints and summaries.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ssgan_tf import plots
+from ssgan_tf.errors import UsageError, did_you_mean, unknown
+from ssgan_tf.step_context import StepContext
+
+Networks = dict[str, keras.Model]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a system must know of its data: record image shape (H, W, C), and K classes (0: none)."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A shuffled, endless stream of training images that a step takes `batch_size` of (globally)."""
+
+    batch_size: int
+    labelled_only: bool = False
+
+
+class Batch(NamedTuple):
+    """One replica's part of a stream: `image` uint8 [B, H, W, C]; `label` int32 [B], -1 unlabelled."""
+
+    image: tf.Tensor
+    label: tf.Tensor
+
+
+class Losses(NamedTuple):
+    """What an update computes: a scalar to minimise for each network, and scalars to record."""
+
+    minimise: dict[str, tf.Tensor]
+    record: dict[str, tf.Tensor]
+
+
+Update = Callable[[Networks, Mapping[str, Batch], StepContext], Losses]
+
+
+class System(abc.ABC):
+    """A recipe's networks and losses, built for one data set.
+
+    Attributes:
+        settings: the recipe's settings.
+        data: shapes of the data.
+        dtype: Keras dtype policy of the layers, such as "float32" or "mixed_float16".
+        classifier: name of the network that classifies, or None for an unsupervised system.
+        generator: name of the network that generates, or None.
+        grid_side: images along a side of the grid of samples.
+    """
+
+    classifier: ClassVar[str | None] = None
+    generator: ClassVar[str | None] = None
+    grid_side: ClassVar[int] = 5
+
+    def __init__(self, settings: Any, data: DataSpec, dtype: str = "float32") -> None:
+        self.settings, self.data, self.dtype = settings, data, dtype
+
+    @abc.abstractmethod
+    def streams(self) -> dict[str, Stream]:
+        """The streams of training images that each step takes a batch of."""
+
+    @abc.abstractmethod
+    def build_networks(self) -> Networks:
+        """Builds fresh networks with all their variables."""
+
+    @abc.abstractmethod
+    def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Builds one optimizer for each trained network."""
+
+    @abc.abstractmethod
+    def updates(self) -> Sequence[Update]:
+        """The updates of one step, in order; each may train several networks from one forward pass."""
+
+    def initialise(self, networks: Networks, images: tf.Tensor) -> None:  # noqa: B027
+        """Sets data-dependent initial weights from up to 512 record images uint8 [N, H, W, C]."""
+
+    def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Class logits float32 [B, K] for record images uint8 or float 0..255 [B, H, W, C].
+
+        The fake class is never among them. With `training` the layers drop out and add noise from the
+        entered `StepContext`; the paired supervised baseline trains through this.
+        """
+        raise UsageError(
+            f"{type(self).__name__} has no classifier: it is trained without labels and only generates. "
+            "Recipes that classify are, for example, ssgan and improved-gan."
+        )
+
+    def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """The discriminator's probability [B] in [0, 1] that record images look like training images."""
+        return tf.ones([tf.shape(images)[0]], tf.float32)
+
+    def latent(self, count: int, seed: int) -> tf.Tensor:
+        """Draws `count` latent vectors float32 [count, Z], a function of the seed alone."""
+        raise UsageError(f"{type(self).__name__} has no generator.")
+
+    def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
+        """Generates images uint8 [B, H', W', C] from latent vectors [B, Z], in inference mode."""
+        raise UsageError(f"{type(self).__name__} has no generator.")
+
+    def picture(self, networks: Networks, seed: int, real: tf.Tensor) -> np.ndarray:
+        """Draws what the generator makes, uint8 [H, W, 1 or 3]; by default a square grid of samples.
+
+        Args:
+            networks: the system's networks.
+            seed: of the latent vectors.
+            real: record images uint8 [N, H, W, C] of the training split, for systems that compare.
+        """
+        return plots.grid(np.asarray(self.generate(networks, self.latent(self.grid_side**2, seed))))
+
+    def vectors(self, images: np.ndarray) -> np.ndarray:
+        """Record images uint8 [N, H, W, C] as the float32 vectors [N, D] that distances are measured on."""
+        return images.reshape(len(images), -1).astype(np.float32) / 255.0
+
+    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
+        """Figures of the system's own about generated record images uint8 [N, H, W, C]; none by default."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How a recipe's documented result is measured again (`tools/reproduce.py`).
+
+    Attributes:
+        options: of `ganpipe run`; "{mnist}" stands for the data set that holds MNIST.
+        original: what the original showed, in words.
+        seeds: how many runs, each with another seed.
+    """
+
+    options: tuple[str, ...]
+    original: str
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named system.
+
+    Attributes:
+        name: what `--recipe` names.
+        settings: frozen dataclass; has at least `steps` and `batch_size`; its defaults are the full,
+            documented system.
+        system: the class that builds it.
+        presets: named overrides of the defaults; "full" is always there.
+        semi_supervised: whether it trains a classifier from labelled and unlabelled images.
+        baseline: name of the recipe that is its paired supervised baseline, or None.
+        reproduction: how its documented result is measured again, or None.
+    """
+
+    name: str
+    settings: type
+    system: type[System]
+    presets: Mapping[str, Mapping[str, Any]]
+    semi_supervised: bool = False
+    baseline: str | None = None
+    reproduction: Reproduction | None = None
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the system classifies and so needs classes."""
+        return self.system.classifier is not None
+
+    def configure(self, preset: str, overrides: Mapping[str, Any]) -> Any:
+        """Builds the settings: defaults, then the preset, then the overrides.
+
+        Raises:
+            UsageError: unknown preset or setting, or a value of the wrong type.
+        """
+        presets = {"full": {}, **self.presets}
+        if preset not in presets:
+            raise unknown(f"preset of recipe {self.name}", preset, presets)
+        fields = {field.name: field for field in dataclasses.fields(self.settings)}
+        values = dict(presets[preset])
+        for key, value in overrides.items():
+            if key not in fields:
+                raise UsageError(
+                    f"recipe {self.name} has no setting {key!r}.{did_you_mean(key, fields)} "
+                    f"Valid: {', '.join(sorted(fields))}."
+                )
+            values[key] = _of_type(f"recipe.{key}", value, type(fields[key].default))
+        settings = self.settings(**values)
+        for name in ("steps", "batch_size"):
+            if getattr(settings, name) < 1:
+                raise UsageError(f"recipe.{name} must be at least 1; got {getattr(settings, name)}.")
+        return settings
+
+    def average_decay(self, settings: Any) -> float:
+        """Decay of the weight average where the run names none: `settings.average_decay`, or 0.999."""
+        return getattr(settings, "average_decay", 0.999)
+
+    def describe(self, settings: Any) -> dict[str, Any]:
+        """Returns settings as plain values that `configure("full", ...)` turns into the same settings."""
+        return dataclasses.asdict(settings)
+
+    def build(self, settings: Any, data: DataSpec, dtype: str = "float32") -> System:
+        """Builds the system for a data set; creates no variables yet."""
+        return self.system(settings, data, dtype)
+
+
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", tuple: "a list"}
+
+
+def _of_type(name: str, value: Any, kind: type) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if kind is tuple and isinstance(value, list):
+        return tuple(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UsageError(f"{name} must be {_KINDS[kind]}; got {value!r}.")
+    return value
