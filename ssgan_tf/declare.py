@@ -43,14 +43,18 @@ def one_of(*choices: Any) -> Rule:
     return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices)
 
 
-def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool = True) -> Any:
+CONTENT = "content"
+"""Of a setting that names a file: its bytes affect the result, not where it lies."""
+
+
+def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool | str = True) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
     Args:
         default: the value where none is given.
         text: help, one line.
         rule: what is allowed; None where the type says it all.
-        affects_result: False where no byte of the result depends on it (a path, a number of workers).
+        affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
     """
     return field(default=default, metadata={"help": text, "rule": rule, "affects_result": affects_result})
 
@@ -86,6 +90,10 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
         if not isinstance(value, Mapping):
             raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
         return dict(value)
+    if int in allowed and isinstance(value, str):
+        # a command line gives text only
+        with contextlib.suppress(ValueError):
+            value = int(value)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if float in allowed and isinstance(value, str):

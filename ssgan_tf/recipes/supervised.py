@@ -103,6 +103,10 @@ class SupervisedRecipe(Recipe):
         pair = recipe.configure(preset, rest)
         return Settings(of=of, pair=pair, steps=pair.steps, batch_size=pair.batch_size)
 
+    def pair(self, overrides: Mapping[str, Any]) -> str:
+        """The recipe whose classifier is trained."""
+        return str(overrides.get("of", "ssgan"))
+
     def average_decay(self, settings: Settings) -> float:
         """The pair's decay."""
         return load_recipe(settings.of).average_decay(settings.pair)

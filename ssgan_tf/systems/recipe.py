@@ -203,6 +203,10 @@ class Recipe:
                 raise UsageError(f"recipe.{name} must be at least 1; got {getattr(settings, name)}.")
         return settings
 
+    def pair(self, overrides: Mapping[str, Any]) -> str | None:
+        """Name of the recipe that this one, with these settings, is the baseline of; None: of none."""
+        return None
+
     def average_decay(self, settings: Any) -> float:
         """Decay of the weight average where the run names none: `settings.average_decay`, or 0.999."""
         return getattr(settings, "average_decay", 0.999)

@@ -115,7 +115,7 @@ def test_damaged_shard_is_made_again_by_run(ganpipe, finished, prepared):
 def test_checkpoint_of_another_recipe(ganpipe, finished, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished / "seed-0", workdir / "seed-0")
-    ours, other = (workdir / "seed-0" / name / "train" for name in ("ssgan", "supervised"))
+    ours, other = (workdir / "seed-0" / name / "train" for name in ("ssgan", "ssgan/supervised"))
     for path in (other / "checkpoints").iterdir():
         shutil.copy(path, ours / "checkpoints")
     text = message(ganpipe("export", "--workdir", workdir, "--force", code=3))

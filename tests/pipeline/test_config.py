@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.config import RunConfig, as_document, load_config
+from pipeline.chain.config import RunConfig, as_document, load_config
 from pipeline.errors import UsageError
 from ssgan_tf.declare import build
 

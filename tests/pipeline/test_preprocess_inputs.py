@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.config import DataConfig, load_config
+from pipeline.chain.config import load_config
+from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.images.decoding import Rejected, decode, record_images
 from pipeline.stages.preprocess import stage as preprocess
