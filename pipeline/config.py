@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam.modes import IN_MEMORY, MODES
 from pipeline.errors import UsageError
 from ssgan_tf.declare import Rule, at_least, between, build, one_of, setting
 
@@ -37,7 +38,7 @@ class DataConfig:
         Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
     )
     labelled_keys: str | None = setting(
-        None, "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)"
+        None, "file of image keys, one a line, that repeats a draw exactly (labelled.txt)"
     )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
@@ -59,7 +60,7 @@ class DataConfig:
         Rule("a whole number from 1 to 99999", lambda v: 1 <= v <= 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting("in_memory", "Beam runner mode", one_of("in_memory", "multi_processing"))
+    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES))
     workers: int = setting(2, "worker processes of multi_processing", at_least(1))
 
 

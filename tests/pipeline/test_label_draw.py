@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
-from pipeline.stages.preprocess.draw import Draw, draw, keyed_hash, labelled_digest, read_keys, share
+from pipeline.stages.preprocess.checks import check_draw
+from pipeline.stages.preprocess.draw import Draw, draw, share
+from pipeline.stages.preprocess.given import Given, given_lines, read_given
+from pipeline.stages.preprocess.members import keyed_hash, labelled_digest, record_order
 from pipeline.stages.preprocess.scan import Scanned
 
 NAMES = ("ant", "bee", "cat")
@@ -20,7 +23,9 @@ NAMES = ("ant", "bee", "cat")
 def rows(labels, prefix="train", first=0):
     """Items with the given labels, each with a content of its own."""
     digests = [hashlib.md5(f"{prefix}{first + i}".encode()).hexdigest() for i in range(len(labels))]
-    return [Scanned(d, d, label, 4, 4, 1, "") for d, label in zip(digests, labels, strict=True)]
+    return [
+        Scanned(d, d, f"{prefix}/{d}", label, 4, 4, 1, "") for d, label in zip(digests, labels, strict=True)
+    ]
 
 
 def labelled(result: Draw):
@@ -28,7 +33,8 @@ def labelled(result: Draw):
 
 
 def drawn(scanned, *, seed=0, given=None, **config):
-    return draw(scanned, class_names=NAMES, config=DataConfig(**config), seed=seed, given=given)
+    chosen = Given(given) if isinstance(given, frozenset) else given
+    return draw(scanned, class_names=NAMES, config=DataConfig(**config), seed=seed, given=chosen)
 
 
 @settings(max_examples=40, deadline=None)
@@ -105,9 +111,9 @@ def test_an_unlabelled_image_of_the_test_split_is_listed_and_left_out():
 
 def test_content_of_the_test_split_leaves_training():
     train, test = rows([0, 1, 2] * 20), rows([0, 1], "test")
-    copies = [test[0]._replace(label=-1), test[0]._replace(label=2)]
+    copies = [test[0]._replace(label=-1), test[0]._replace(label=0)]
     result = drawn({"train": [*copies, *train], "test": test}, labels_per_class=20)
-    assert result.duplicates == [test[0].digest, f"{test[0].digest}.1"]
+    assert [m.key for m in result.duplicates] == [test[0].digest, f"{test[0].digest}.1"]
     assert not {m.digest for m in result.of("train")} & {m.digest for m in result.of("test")}
 
 
@@ -152,25 +158,29 @@ def test_given_keys_repeat_a_draw_and_spare_the_test_split():
 def test_given_keys_must_be_labelled_training_images():
     train, test = rows([0, 1, 2] * 5 + [-1]), rows([0], "test")
     source = {"train": train, "test": test}
-    for key, why in ((train[-1].key, "has no label"), (test[0].key, "no usable training"), ("x", "no image")):
+    for key, why in (
+        (train[-1].digest, "has no label"),
+        (test[0].digest, "no usable training"),
+        ("x", "no image"),
+    ):
         with pytest.raises(DataError, match=f"{key!r} (is )?{why}"):
-            drawn(source, given=frozenset([key, train[0].key]))
+            drawn(source, given=frozenset([key, train[0].digest]))
     with pytest.raises(UsageError, match="labelled_keys"):
-        drawn(source, given=frozenset([train[0].key]), labels_per_class=3)
+        drawn(source, given=frozenset([train[0].digest]), labels_per_class=3)
 
 
 def test_a_file_of_keys_must_be_there_hold_keys_and_none_twice(tmp_path):
     file = tmp_path / "keys.txt"
     with pytest.raises(DataError, match="cannot read"):
-        read_keys(file)
+        read_given(file)
     file.write_text("\n")
     with pytest.raises(DataError, match="no key"):
-        read_keys(file)
+        read_given(file)
     file.write_text("a\nb\na\n")
     with pytest.raises(DataError, match="'a' twice"):
-        read_keys(file)
+        read_given(file)
     file.write_text("b\na b\n")
-    assert read_keys(file) == {"b", "a b"}
+    assert read_given(file) == Given(frozenset({"b", "a b"}))
 
 
 def test_rejected_images_go_nowhere():
@@ -178,7 +188,7 @@ def test_rejected_images_go_nowhere():
     source[3] = source[3]._replace(reason="damaged")
     result = drawn({"train": source}, labels_per_class=2)
     assert result.members["train"][3] is None
-    assert result.rejected == [(source[3].key, "damaged")]
+    assert result.rejected == [(source[3].place, "damaged")]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from PIL import Image
 from pipeline.config import DataConfig, load_config
 from pipeline.errors import DataError, UsageError
 from pipeline.images.decoding import Rejected, decode, record_images
+from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
@@ -49,6 +50,11 @@ def prepare(output: Path, folder: Path, **config):
     return document, stream.getvalue()
 
 
+def places(out: Path, keys) -> list[str]:
+    found = places_of(out, keys)
+    return [found[key] for key in keys]
+
+
 def left_in(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.suffix != ".tfrecord"]
 
@@ -60,9 +66,12 @@ def test_a_tree_of_colour_images_keeps_its_size_and_colours(tmp_path):
     info = DatasetInfo.load(tmp_path / "out")
     for split in ("train", "test"):
         read = read_split(info, split)
-        for image, label, key in zip(read.images, read.labels, read.keys, strict=True):
-            assert key.split("/")[0] == info.class_names[label]
-            np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "in" / key)))
+        assert not any("/" in key or "cat" in key for key in read.keys)
+        for image, label, place in zip(
+            read.images, read.labels, places(tmp_path / "out", read.keys), strict=True
+        ):
+            assert place.split("/")[0] == info.class_names[label]
+            np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "in" / place)))
 
 
 def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
@@ -75,8 +84,8 @@ def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
     def served(image_bytes):
         return pixels.fit(pixels.decode(image_bytes, 1), 16, 16)
 
-    for image, key in zip(read.images, read.keys, strict=True):
-        raw = (tmp_path / "in" / key).read_bytes()
+    for image, place in zip(read.images, places(tmp_path / "out", read.keys), strict=True):
+        raw = (tmp_path / "in" / place).read_bytes()
         np.testing.assert_array_equal(image, served(raw))
 
 
@@ -97,8 +106,9 @@ def test_images_of_several_sizes_ask_for_one(tmp_path):
 
 def test_grey_images_stay_grey_until_one_has_colour(tmp_path):
     for number in range(6):
-        (tmp_path / "in" / "a").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / "a" / f"{number}.png").write_bytes(encoded(colours(number).convert("L")))
+        name = "ab"[number % 2]
+        (tmp_path / "in" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name / f"{number}.png").write_bytes(encoded(colours(number).convert("L")))
     assert prepare(tmp_path / "one", tmp_path / "in")[0]["image_shape"] == [12, 10, 1]
     (tmp_path / "in" / "a" / "x.png").write_bytes(encoded(colours(9)))
     assert prepare(tmp_path / "two", tmp_path / "in")[0]["image_shape"] == [12, 10, 3]
@@ -182,12 +192,16 @@ def test_unreadable_images_among_good_ones_are_skipped_counted_and_listed(tmp_pa
         (tmp_path / "in" / "cat" / f"{kind}.png").write_bytes(data)
     (tmp_path / "in" / "cat" / "link.png").symlink_to("/etc/hostname")
     document, said = prepare(tmp_path / "out", tmp_path / "in")
-    assert {entry["key"] for entry in document["rejected"]} == {f"cat/{kind}.png" for kind in [*BAD, "link"]}
-    for entry in document["rejected"]:
+    rejected = read_provenance(tmp_path / "out")["rejected"]
+    assert document["rejected"] == len(rejected)
+    assert {entry["place"] for entry in rejected} == {f"cat/{kind}.png" for kind in [*BAD, "link"]}
+    for entry in rejected:
         assert str(tmp_path) not in entry["reason"] and "0x" not in entry["reason"]
     assert sum(split["count"] for split in document["splits"].values()) == 8
     assert f"{len(BAD) + 1} image(s) skipped" in said
-    assert set(left_in(tmp_path / "out")) == {"dataset.json", "labelled.txt"}
+    assert set(left_in(tmp_path / "out")) == {
+        "dataset.json", "labelled.txt", "provenance", "images.csv", "source.json"
+    }  # fmt: skip
 
 
 def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
@@ -224,7 +238,7 @@ def test_labels_from_a_file_and_unlabelled_images(tmp_path):
     document, _ = prepare(tmp_path / "out", tmp_path / "in", labels=labels, labels_per_class=None)
     assert document["draw"]["method"] == "all"
     read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
-    assert dict(zip(read.keys, read.labels.tolist(), strict=True))["new.png"] == -1
+    assert dict(zip(places(tmp_path / "out", read.keys), read.labels.tolist(), strict=True))["new.png"] == -1
     assert sum(read.labels >= 0) == len(read.labels) - 1
 
 
