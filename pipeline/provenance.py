@@ -1,7 +1,7 @@
 """Where prepared images come from: beside the records, in a folder that training never opens.
 
     data/provenance/images.csv     key, split and place of every image: what `image/key` stands for
-    data/provenance/source.json    the source's digest, what was left out and why, what withheld labels add up to
+    data/provenance/source.json    the source's digest, what was left out and why, sums over withheld labels
 
 The records and dataset.json say nothing of a file's name or folder, nor of labels that were withheld; both
 may stand here. What needs names (reports, lists of images to look at) comes here for them.

@@ -114,8 +114,8 @@ def check_classes(root: Path, paths: Sequence[str]) -> None:
     ):
         raise DataError(
             f"{str(root)!r}: the folders {_listed(list(inner))} all hold the same sub-folders "
-            f"{_listed(sorted(repeated))}. If those are the classes, put them at the top, each with its images "
-            "from everywhere; if the upper folders are, say so with a label file (--labels)."
+            f"{_listed(sorted(repeated))}. If those are the classes, put them at the top, each with all "
+            "of its images; if the upper folders are, say so with a label file (--labels)."
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -196,3 +198,94 @@ def test_rejected_images_go_nowhere():
 )
 def test_a_share_leaves_some_on_either_side(rate, count, expected):
     assert share(rate, count) == expected
+
+
+def test_pixels_under_two_labels_are_neither_labelled_nor_tested_on():
+    source = rows([0, 1, 2] * 20)
+    source += [
+        source[0]._replace(label=1, place="twin"),
+        source[3]._replace(label=-1, place="unlabelled twin"),
+    ]
+    for seed in range(5):
+        result = drawn({"train": source}, labels_per_class=13, validation_rate=0.1, seed=seed)
+        twins = [m for m in result.everyone() if m.digest == source[0].digest]
+        assert [(m.output, m.labelled, m.label) for m in twins] == [("train", False, 0), ("train", False, 1)]
+        assert result.contradicted == twins
+    test = [rows([0], "test")[0], source[0]._replace(label=2), rows([1], "more")[0]]
+    result = drawn({"train": source, "test": test}, labels_per_class=15)
+    assert len(result.of("test")) == 2 and len(result.contradicted) == 3
+    # whether such an image is trained on does not hang on its label
+    assert source[0].digest not in {m.digest for m in result.of("train")}
+
+
+def test_a_given_draw_holds_out_the_same_images_whatever_the_seed_and_the_withheld_labels():
+    source = rows([0, 1, 2] * 40)
+    first = drawn({"train": source}, labels_per_class=4, validation_rate=0.1)
+    given = read_lines(given_lines(first.everyone()))
+    assert given.labelled == labelled(first) and given.names("test") and given.names("validation")
+    withheld = {m.digest for m in first.of("train") if not m.labelled}
+    shifted = [row._replace(label=(row.label + 1) % 3) if row.digest in withheld else row for row in source]
+    again = drawn({"train": shifted}, seed=7, given=given)
+    for split in ("train", "test", "validation"):
+        ours, theirs = record_order(first.of(split), 0), record_order(again.of(split), 0)
+        assert [(m.key, m.stored_label) for m in ours] == [(m.key, m.stored_label) for m in theirs]
+
+
+def read_lines(text: str) -> Given:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(text)
+        file.flush()
+        return read_given(Path(file.name))
+
+
+def test_a_given_key_under_two_labels_or_for_an_unknown_split_is_refused():
+    source = rows([0, 1, 2] * 10)
+    source.append(source[0]._replace(label=1))
+    with pytest.raises(DataError, match="same pixels as an image of another class"):
+        drawn({"train": source}, given=frozenset([source[0].digest, source[1].digest]))
+    with pytest.raises(DataError, match=r"'tset'\. Did you mean 'test'\?"):
+        read_lines("a\nb\ttset\n")
+    with pytest.raises(DataError, match="names images for the test split; the source has its own"):
+        drawn({"train": source, "test": rows([0], "t")}, given=read_lines(f"{source[1].digest}\nb\ttest\n"))
+
+
+def test_the_source_s_own_validation_split_is_kept_whole():
+    scanned = {"train": rows([0, 1, 2] * 20), "validation": rows([0, 1, -1], "validation")}
+    scanned["train"].append(scanned["validation"][0]._replace(place="copy"))
+    result = drawn(scanned, labels_per_class=3, validation_rate=0.2)
+    assert [m.digest for m in result.of("validation")] == [r.digest for r in scanned["validation"][:2]]
+    assert len(result.of("test")) == 12
+    assert [m.place for m in result.duplicates] == ["copy"]
+    assert result.rejected == [
+        (scanned["validation"][2].place, "an image of the validation split without a label")
+    ]
+
+
+def test_an_unlabelled_test_split_is_left_out_and_one_is_drawn():
+    result = drawn({"train": rows([0, 1, 2] * 10), "test": rows([-1, -1], "test")}, labels_per_class=3)
+    assert len(result.of("test")) == 6 and {m.own for m in result.of("test")} == {"train"}
+    assert len(result.rejected) == 2
+    assert "2 are left out; the split is drawn from the labelled training images" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("scanned", "config", "message"),
+    [
+        ({"train": [0, 1, 2, -1, -1]}, {}, "left for the test split. Each class has one labelled image"),
+        ({"train": [1, 1, 1, -1]}, {}, "all labelled images are of one class, 'bee'"),
+        ({"train": [0, 0, 0, 1], "test": [0, 1]}, {"labels_per_class": "all"}, None),
+        ({"train": [0, 1, 2, -1, -1]}, {"test_rate": 0.0}, None),
+        ({"train": [-1, -1, -1]}, {}, None),
+        ({"train": [0, 0, -1], "test": [1]}, {}, "labelled training images are all of one class, 'ant'"),
+    ],
+)
+def test_what_would_fail_after_training_is_refused(scanned, config, message):
+    source = {split: rows(labels, split) for split, labels in scanned.items()}
+    names = NAMES if any(label >= 0 for labels in scanned.values() for label in labels) else ()
+    settings_ = DataConfig(**config)
+    result = draw(source, class_names=names, config=settings_, seed=0)
+    if message is None:
+        check_draw(result, names, settings_)
+    else:
+        with pytest.raises(DataError, match=message):
+            check_draw(result, names, settings_)

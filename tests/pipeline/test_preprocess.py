@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import UsageError
+from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.source import pixel_digest
 from pipeline.stages.preprocess import stage as preprocess
-from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess.members import keyed_hash
 from pipeline.terminal import Terminal
 from ssgan_tf.records import DatasetInfo, read_split

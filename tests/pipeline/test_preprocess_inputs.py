@@ -302,3 +302,66 @@ def test_an_image_that_changes_between_the_passes_is_noticed(tmp_path, monkeypat
     monkeypatch.setattr(preprocess, "lay_plans", change_first)
     with pytest.raises(DataError, match="'cat/0.png' changed while it was being read"):
         prepare(tmp_path / "out", tmp_path / "in")
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_copies_in_other_formats_draw_the_same_images(tmp_path, grey):
+    for kind in ("png", "bmp"):
+        for number, name in enumerate(name for name in ("cat", "dog", "cow") for _ in range(8)):
+            # in another order of names too
+            file = tmp_path / kind / name / f"{number if kind == 'png' else 99 - number}.{kind}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture = colours(number).convert("L") if grey else colours(number)
+            # a BMP of colour depth may hold grey too
+            if kind == "bmp":
+                picture = picture.convert("RGB")
+            file.write_bytes(encoded(picture, kind.upper()))
+        prepare(tmp_path / f"out-{kind}", tmp_path / kind, labels_per_class=3, channels=3)
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / f"out-{kind}").glob("*.*")}
+        for kind in ("png", "bmp")
+    )
+    assert one == two and len(one) == 6
+
+
+def test_pixels_under_two_labels_are_counted_and_listed(tmp_path):
+    tree(tmp_path / "in")
+    (tmp_path / "in" / "dog" / "same.bmp").write_bytes(encoded(colours(0), "BMP"))
+    document, said = prepare(tmp_path / "out", tmp_path / "in")
+    assert read_provenance(tmp_path / "out")["contradicted"] == [
+        [{"place": "cat/0.png", "class": "cat"}, {"place": "dog/same.bmp", "class": "dog"}]
+    ]
+    assert "2 image(s) have the same pixels as one of another class" in said and "'cat/0.png'" in said
+    assert document["splits"]["train"]["count"] - document["splits"]["train"]["labelled"] == 2
+
+
+def test_a_failure_that_would_come_after_training_comes_before_the_images_are_written(tmp_path):
+    with pytest.raises(DataError, match="no labelled image is left for the test split"):
+        prepare(tmp_path / "out", tree(tmp_path / "in", count=1))
+    with pytest.raises(DataError, match="all labelled images are of one class, 'cat'"):
+        prepare(tmp_path / "out", tree(tmp_path / "one", classes=("cat",)))
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_a_source_that_changed_since_planning_is_refused_at_once(tmp_path):
+    settings = DataConfig(dataset=f"folder:{tree(tmp_path / 'in')}")
+    planned = preprocess.open_source(settings.dataset).digest()
+    (tmp_path / "in" / "cat" / "new.png").write_bytes(encoded(colours(50)))
+    with pytest.raises(DataError, match="changed since this run was planned"):
+        preprocess.run(
+            settings, seed=0, output=tmp_path, terminal=Terminal(io.StringIO()), source_digest=planned
+        )
+
+
+def test_a_source_that_grows_while_it_is_read_is_refused_at_the_end(tmp_path, monkeypatch):
+    tree(tmp_path / "in")
+    lay_plans = preprocess.lay_plans
+
+    def add_one(*arguments):
+        (tmp_path / "in" / "cat" / "new.png").write_bytes(encoded(colours(50)))
+        lay_plans(*arguments)
+
+    monkeypatch.setattr(preprocess, "lay_plans", add_one)
+    with pytest.raises(DataError, match=r"changed while it was being read\. Run again"):
+        prepare(tmp_path / "out", tmp_path / "in")
+    assert not (tmp_path / "out" / "dataset.json").exists()

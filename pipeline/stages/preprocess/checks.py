@@ -31,7 +31,7 @@ def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig) -> N
         label: sum(m.label == label and not m.contradicted for m in drawn.own("train")) for label in classes
     }
     few = max(per_class.values()) < 2
-    counts = "each class has one labelled image. " if few else ""
+    counts = "Each class has one labelled image. " if few else ""
     labelled = {m.label for m in drawn.of("train") if m.labelled}
     if not labelled:
         raise DataError(f"no labelled image is left for training. {counts}Label more images of each class.")

@@ -143,9 +143,9 @@ def _keep_own(result: Draw, split: str, rate: float) -> bool:
     without = [m for m in own if m.label < 0 and any_label]
     result.rejected += [(m.place, f"an image of the {split} split without a label") for m in without]
     if own and not kept:
-        instead = ", and the split is drawn from the labelled training images" if rate else ""
+        instead = "; the split is drawn from the labelled training images" if rate else ""
         result.notes.append(
-            f"no image of the source's {split} split has a label: its {len(own)} image(s) are left out{instead}"
+            f"no image of the source's {split} split has a label, so its {len(own)} are left out{instead}"
         )
     return bool(kept)
 

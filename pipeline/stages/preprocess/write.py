@@ -196,7 +196,8 @@ class Gather:
         (self.scratch / f"shard-{piece.stem}.json").write_text(json.dumps(about))
 
     def _records(self, piece: Piece) -> Iterator[bytes]:
-        files, found = [], []
+        files: list[int] = []
+        found: list[np.ndarray] = []
         try:
             for path in sorted(self.scratch.glob(f"table-{piece.split}-*.npy")):
                 table = np.load(path)
