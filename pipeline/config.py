@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.beam.modes import IN_MEMORY, MODES
 from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting
 
 
@@ -34,7 +35,7 @@ class DataConfig:
     )
     labelled_keys: str | None = setting(
         None,
-        "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)",
+        "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
     )
     image_size: int | None = setting(
@@ -57,9 +58,7 @@ class DataConfig:
         Rule("a whole number from 1 to 99999", lambda v: 1 <= v <= 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting(
-        "in_memory", "Beam runner mode", one_of("in_memory", "multi_processing"), affects_result=False
-    )
+    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
 
 

@@ -5,9 +5,11 @@
     image/height, image/width, image/channels
     image/class/label  int64, -1 where unlabelled: a withheld label is not in the file
     image/labeled      int64, 0 or 1, the mask
-    image/key          stable id
+    image/key          digest of the decoded source image: no name, no place, no label
 
-Shards are named SPLIT-00000-of-00008.tfrecord; `dataset.json` beside them describes them.
+The records of a split lie in the order of a keyed hash of their pixels, so that neither key nor place of an
+unlabelled record says anything of its label. Shards are named SPLIT-00000-of-00008.tfrecord;
+`dataset.json` beside them describes them.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import tensorflow as tf
 
 from ssgan_tf.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNLABELLED = -1
 
 

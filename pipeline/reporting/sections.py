@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import read_manifest
 from pipeline.chain.config import RunConfig, as_document
 from pipeline.chain.plan import chosen_model
+from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
@@ -98,7 +100,7 @@ def _answer(
 
 
 def _budget(info: DatasetInfo) -> dict[str, Any]:
-    document = info.document
+    document, provenance = info.document, read_provenance(info.folder)
     per_class = document["labels_per_class"]
     return {
         "shape": info.image_shape,
@@ -110,8 +112,9 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
         "digest": document["labelled_digest"],
         "audit": audit_labels(info),
         "duplicates": document["duplicates"]["across_splits"],
-        "rejected": document["rejected"][:LISTED],
-        "rejected_count": len(document["rejected"]),
+        "contradicted": sum(map(len, provenance.get("contradicted", []))),
+        "rejected": provenance.get("rejected", [])[:LISTED],
+        "rejected_count": document["rejected"],
     }
 
 
@@ -120,6 +123,9 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     from ssgan_tf.records import read_split
 
     predictions = Predictions.load(evaluated)
+    # a person wants the file, not the record's opaque key
+    places = places_of(info.folder, predictions.keys)
+    predictions = replace(predictions, keys=[places.get(key, key) for key in predictions.keys])
     matrix, names = metrics["confusion_matrix"], info.class_names
     pairs = sorted(
         (

@@ -147,8 +147,10 @@ def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_
     (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
     place = ("--dataset", f"folder:{photos}", "--labels-per-class", 4, "--workdir", tmp_path / "run")
     result = ganpipe("preprocess", *place)
-    document = read_json(tmp_path / "run" / "seed-0" / "data" / "dataset.json")
-    assert [entry["key"] for entry in document["rejected"]] == ["cat/broken.png"]
+    data = tmp_path / "run" / "seed-0" / "data"
+    assert read_json(data / "dataset.json")["rejected"] == 1
+    rejected = read_json(data / "provenance" / "source.json")["rejected"]
+    assert [entry["place"] for entry in rejected] == ["cat/broken.png"]
     assert "1" in result.stderr and "broken.png" in result.stderr
     text = message(ganpipe("preprocess", *place, "--strict", code=3))
     assert "cat/broken.png" in text
