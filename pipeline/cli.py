@@ -14,7 +14,7 @@ import click
 from pipeline import options
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.stages import STAGES, Stage
-from pipeline.errors import GanpipeError, writing_to
+from pipeline.errors import GanpipeError, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
@@ -33,8 +33,8 @@ class Commands(click.Group):
             click.echo("stopped", err=True)
             ctx.exit(130)
         except GanpipeError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            click.echo(f"error: {message(error)}", err=True)
+            ctx.exit(exit_code(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

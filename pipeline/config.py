@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.beam.modes import IN_MEMORY, MODES
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting
+from ssgan_tf.declare import CONTENT, Rule, as_in, at_least, between, one_of, setting
+from ssgan_tf.training.options import LoopOptions
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,18 @@ class TrainConfig:
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
     )
-    average_decay: float | None = setting(
-        None,
-        "decay of the weight average; default: the recipe's, or 0.999",
-        Rule("a number in [0, 1)", lambda v: 0 <= v < 1),
+    average_decay: float | None = as_in(
+        LoopOptions,
+        "average_decay",
+        default=None,
+        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
     )
-    steps_per_call: int = setting(
-        50, "training steps in one tf.function call", at_least(1), affects_result=False
-    )
-    summary_every: int = setting(
-        50, "steps between scalar summaries' flushes", at_least(1), affects_result=False
-    )
-    histogram_every: int = setting(500, "steps between weight histograms", at_least(1), affects_result=False)
-    image_every: int = setting(500, "steps between sample grids", at_least(1), affects_result=False)
-    checkpoint_every: int = setting(500, "steps between checkpoints", at_least(1), affects_result=False)
-    keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1), affects_result=False)
+    steps_per_call: int = as_in(LoopOptions, "steps_per_call")
+    summary_every: int = as_in(LoopOptions, "summary_every")
+    histogram_every: int = as_in(LoopOptions, "histogram_every")
+    image_every: int = as_in(LoopOptions, "image_every")
+    checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
+    keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(
         4096,
         "training images are held in memory up to this size, else streamed",

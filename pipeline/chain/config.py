@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.stages import STAGES
 from pipeline.errors import UsageError
-from ssgan_tf.declare import Rule, at_least, build, setting
+from ssgan_tf.declare import at_least, build, setting, whole
 
 LARGEST_SEED = 2**32 - 1
 
@@ -27,7 +27,7 @@ class RunOptions:
     seed: int = setting(
         0,
         "seed of the label draw and of training",
-        Rule(f"a whole number from 0 to {LARGEST_SEED}", lambda v: 0 <= v <= LARGEST_SEED),
+        whole(0, LARGEST_SEED),
     )
     draws: int = setting(1, "label draws; draw i uses seed + i", at_least(1))
     baseline: bool = setting(True, "train the paired supervised baseline too")

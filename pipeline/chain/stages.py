@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, TrainConfig
 from pipeline.workspace import DATA
 from ssgan_tf.file_names import CHECKPOINTS
+from ssgan_tf.training.cluster import is_chief
 
 SOURCE = "source"
 """The input that is no stage's result: what `--dataset` names."""
@@ -36,9 +38,7 @@ def _all_publish(settings: Any) -> bool:
 
 
 def _chief_publishes(settings: Any) -> bool:
-    from pipeline.chain.workers import is_chief
-
-    return is_chief(settings)
+    return is_chief(settings, os.environ)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_corrupt_shard(ganpipe, prepared, strays):
     content[len(content) // 2] ^= 1
     shard.write_bytes(bytes(content))
     text = message(ganpipe("train", *TINY, "--workdir", prepared, code=3))
-    assert shard.name in text and "checksum" in text
+    assert shard.name in text and "checksum" in text and "Run `ganpipe preprocess` again" in text
     assert not (prepared / "seed-0" / "ssgan" / "train").exists()
 
 

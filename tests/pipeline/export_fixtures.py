@@ -18,7 +18,8 @@ from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.trained import TrainingRecord
 
 CLASSES = tuple(f"digit {k}" for k in range(10))

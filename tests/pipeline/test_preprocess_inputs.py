@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.chain.config import load_config
 from pipeline.config import DataConfig
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError, UsageError, exit_code
 from pipeline.images.decoding import Rejected, decode, record_images
 from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
@@ -211,7 +211,7 @@ def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
         (tmp_path / "in" / name).write_bytes(b"?")
     with pytest.raises(DataError, match="'cat/50.png' cannot be used: not a PNG") as caught:
         prepare(tmp_path / "out", tmp_path / "in", strict=True)
-    assert caught.value.exit_code == 3
+    assert exit_code(caught.value) == 3
     assert left_in(tmp_path / "out") == []
 
 

@@ -12,8 +12,9 @@ from ssgan_tf.errors import DataError
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
 from ssgan_tf.training.open_batches import open_batches
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.replicas import ReplicaRange
 from ssgan_tf.training.strategy import make_strategy
 
