@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline import options
-from pipeline.config import RunConfig, load_config
+from pipeline.config import RunConfig, evaluation_of, load_config
 from pipeline.errors import GanpipeError, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
@@ -150,7 +150,7 @@ def evaluate(workdir, config_file, overrides, seed, as_json, quiet, force, **val
     with _session(workdir, quiet) as terminal:
         from pipeline.chain.plan import evaluate_node
 
-        node = evaluate_node(config.evaluate, **_trained(config, workdir))
+        node = evaluate_node(evaluation_of(config), **_trained(config, workdir))
         result = _one(node, terminal, force)
     _print_json(result, as_json)
 

@@ -104,6 +104,11 @@ class EvaluateConfig:
     batch_size: int = setting(256, "images a batch", at_least(1))
     calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
     samples: int = setting(10_000, "generated images that are compared with real ones; 0: none", at_least(0))
+    temperature: float | None = setting(
+        None,
+        "divides the logits before the softmax; default: export.temperature",
+        Rule("a number above 0", lambda v: v > 0),
+    )
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,13 @@ class RunConfig:
     evaluate: EvaluateConfig = EvaluateConfig()
     export: ExportConfig = ExportConfig()
     recipe: Mapping[str, Any] = field(default_factory=dict, metadata={"help": "recipe settings"})
+
+
+def evaluation_of(config: RunConfig) -> EvaluateConfig:
+    """The evaluation's settings, at the temperature of the export unless they name another."""
+    if config.evaluate.temperature is not None:
+        return config.evaluate
+    return dataclasses.replace(config.evaluate, temperature=config.export.temperature)
 
 
 def load_config(

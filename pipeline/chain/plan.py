@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chain.artifacts import Fingerprint, make_fingerprint, open_artifact, read_manifest
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.config import (
+    DataConfig,
+    EvaluateConfig,
+    ExportConfig,
+    RunConfig,
+    TrainConfig,
+    evaluation_of,
+)
 from pipeline.errors import UsageError
 from pipeline.interrupts import StopEvent
 from pipeline.terminal import Terminal
@@ -177,7 +184,7 @@ def evaluate_node(
     """Plans the evaluation of a trained model."""
 
     def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        from pipeline.stages import evaluate
+        from pipeline.stages.evaluate import stage as evaluate
 
         return evaluate.run(config, model=model.folder, data=data.folder, output=output, terminal=terminal)
 
@@ -254,7 +261,7 @@ def _model_nodes(
     place: dict[str, Any] = {"seed": seed, "workdir": workdir}
     model = train_node(train, settings, data=Input.of(data), stop=stop, **place)
     made: dict[str, Any] = {"recipe": train.recipe, "model": Input.of(model), "data": Input.of(data)}
-    metrics = evaluate_node(config.evaluate, **place, **made)
+    metrics = evaluate_node(evaluation_of(config), **place, **made)
     nodes = [model, metrics]
     if export:
         nodes.append(export_node(config.export, **place, **made, metrics=Input.of(metrics)))

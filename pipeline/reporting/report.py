@@ -39,7 +39,7 @@ def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format, "clock": clock}
+    environment.filters |= {"percent": _percent, "count": "{:,}".format, "clock": clock}
     text = environment.get_template(TEMPLATE).render(sections(config, workdir, summary))
     path = workdir / REPORT_FILE
     partial = path.with_name(path.name + ".partial")
@@ -50,7 +50,3 @@ def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -
 
 def _percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"
-
-
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import read_manifest
 from pipeline.config import RunConfig, as_document
+from pipeline.evaluated import METRICS_FILE
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
+from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
     surest_mistakes,
     thresholds,
 )
-from pipeline.reporting.summary import verdict
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
@@ -38,13 +40,14 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
     recipe = config.train.recipe
     draw = workdir / f"seed-{config.seed}"
     info = DatasetInfo.load(draw / "data")
-    metrics = _json(draw / recipe / "evaluate" / "metrics.json")
+    metrics = _json(draw / recipe / "evaluate" / METRICS_FILE)
+    check_lineage(metrics, model=draw / recipe / "train", data=draw / "data")
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
         "answer": _answer(workdir, summary),
-        "budget": _budget(info),
+        "budget": _budget(info, config) | {"images_in_training": metrics.get("images_in_training")},
         "trust": _trust(draw / recipe / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(draw, [recipe, *sorted(set(summary["figures"]) - {recipe})]),
         "generation": generated_section(draw / recipe, metrics),
@@ -74,7 +77,7 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     models = {}
     for name, figure in summary["figures"].items():
-        draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / "metrics.json") for s in summary["seeds"]]
+        draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / METRICS_FILE) for s in summary["seeds"]]
         models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
     paired = summary.get("paired_difference")
     return {
@@ -86,7 +89,7 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _budget(info: DatasetInfo) -> dict[str, Any]:
+def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
     document = info.document
     per_class = document["labels_per_class"]
     return {
@@ -97,7 +100,7 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
         "most": max(per_class.values(), default=0),
         "method": document["draw"]["method"],
         "digest": document["labelled_digest"],
-        "audit": audit_labels(info),
+        "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
         "rejected": document["rejected"][:LISTED],
         "rejected_count": len(document["rejected"]),
@@ -106,9 +109,10 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
 
 def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
     from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
+    from ssgan_tf.metrics.figures import CLASSIFICATION, lines
     from ssgan_tf.records import read_split
 
-    predictions = Predictions.load(evaluated)
+    predictions = Predictions.load(evaluated, metrics["temperature"])
     matrix, names = metrics["confusion_matrix"], info.class_names
     pairs = sorted(
         (
@@ -123,6 +127,7 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     _, coverage, risk = risk_coverage(*answers)
     return {
         "metrics": metrics,
+        "figures": list(lines(metrics, CLASSIFICATION)),
         "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "thresholds": thresholds(predictions),
