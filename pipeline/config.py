@@ -110,6 +110,11 @@ class EvaluateConfig:
     batch_size: int = setting(256, "images a batch", at_least(1))
     calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
     samples: int = setting(10_000, "generated images that are compared with real ones; 0: none", at_least(0))
+    temperature: float | None = setting(
+        None,
+        "divides the logits before the softmax; default: export.temperature",
+        Rule("a number above 0", lambda v: v > 0),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ unlabelled record says anything of its label. Shards are named SPLIT-00000-of-00
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import struct
 from collections.abc import Iterable, Iterator
@@ -224,6 +225,41 @@ class DatasetInfo:
         return paths
 
 
+def iterate_split(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[Split]:
+    """Yields a split in blocks, in order, checking every record's checksum.
+
+    Raises:
+        DataError: a shard is missing, truncated or corrupt.
+    """
+    decode = tf.function(
+        lambda serialized: parse(serialized, info.image_shape),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
+    while pending := list(itertools.islice(payloads, block)):
+        try:
+            batch = decode(tf.constant(pending))
+        except tf.errors.InvalidArgumentError as error:
+            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+        keys = [key.decode() for key in batch["key"].numpy()]
+        yield Split(batch["image"].numpy(), batch["label"].numpy(), keys)
+
+
+def iterate_labels(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[tuple[str, int, int]]:
+    """Yields key, label and mask of every record of a split, without decoding its image.
+
+    Raises:
+        DataError: a shard is missing, truncated or corrupt.
+    """
+    features = {name: spec for name, spec in _FEATURES.items() if name != "image/encoded"}
+    payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
+    while pending := list(itertools.islice(payloads, block)):
+        parsed = tf.io.parse_example(pending, features)
+        columns = (parsed[name].numpy() for name in ("image/key", "image/class/label", "image/labeled"))
+        for key, label, mask in zip(*columns, strict=True):
+            yield key.decode(), int(label), int(mask)
+
+
 def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
     """Reads a whole split into memory, checking every record's checksum.
 
@@ -233,30 +269,12 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
     images = np.empty((info.splits[split]["count"], *info.image_shape), np.uint8)
     labels = np.empty(len(images), np.int32)
     keys: list[str] = []
-    decode = tf.function(
-        lambda serialized: parse(serialized, info.image_shape),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
-
-    def flush(payloads: list[bytes]) -> None:
-        start = len(keys)
-        try:
-            batch = decode(tf.constant(payloads))
-        except tf.errors.InvalidArgumentError as error:
-            raise DamagedData(f"a record of split {split!r} cannot be decoded: {error.message}") from None
-        images[start : start + len(payloads)] = batch["image"].numpy()
-        labels[start : start + len(payloads)] = batch["label"].numpy()
-        keys.extend(key.decode() for key in batch["key"].numpy())
-
-    pending: list[bytes] = []
-    for path in info.shards(split):
-        for _, payload in iterate_records(path):
-            pending.append(payload)
-            if len(pending) == block:
-                flush(pending)
-                pending = []
-    if pending:
-        flush(pending)
+    for part in iterate_split(info, split, block):
+        stop = len(keys) + len(part.keys)
+        if stop <= len(images):
+            images[len(keys) : stop] = part.images
+            labels[len(keys) : stop] = part.labels
+        keys += part.keys
     if len(keys) != len(images):
         raise DamagedData(
             f"split {split!r} of {str(info.folder)!r} holds {len(keys)} records; "

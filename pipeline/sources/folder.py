@@ -79,6 +79,11 @@ class Folder(Source):
             else:
                 yield Item(file.path, label, encoded=encoded)
 
+    def labels(self, split: str) -> Iterator[tuple[str, int]]:
+        """Path and label of every file, from the listing: none is read."""
+        for file, label in self.files[split]:
+            yield file.path, label
+
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:
     """Lists the folder and finds each image's split and label.
