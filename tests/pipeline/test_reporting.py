@@ -12,7 +12,9 @@ import tensorflow as tf
 from PIL import Image
 from scipy.stats import t
 
-from pipeline.chain.artifacts import make_fingerprint, read_manifest, writing
+from pipeline.chain.artifacts import read_manifest
+from pipeline.chain.fingerprints import make_fingerprint
+from pipeline.chain.publishing import writing
 from pipeline.config import DataConfig
 from pipeline.errors import DataError
 from pipeline.reporting import charts
