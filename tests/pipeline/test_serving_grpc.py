@@ -147,7 +147,9 @@ def test_metadata_and_status(client: Client) -> None:
     response = client.call("GetModelMetadata", request, "GetModelMetadataResponse")
     assert response.model_spec.version.value == 3
     table = message("SignatureDefMap")()
-    assert response.metadata["signature_def"].Unpack(table)
+    packed = response.metadata["signature_def"]
+    assert packed.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+    table.ParseFromString(packed.value)
     assert "integers" in table.signature_def
     status = message("GetModelStatusRequest")()
     status.model_spec.name = "echo"

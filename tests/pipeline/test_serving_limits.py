@@ -60,7 +60,7 @@ def status(text: bytes) -> int:
 
 
 def post(length: int | str, path: str = PREDICT) -> bytes:
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
 def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(digits: Served) -> None:
@@ -77,7 +77,9 @@ def test_a_body_of_a_gigabyte_is_cut_off(digits: Served, chunked: bool) -> None:
     sent = 0
     with digits.raw() as connection:
         if chunked:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            head = (
+                f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            )
             block = b"10000\r\n" + block + b"\r\n"
         else:
             head = post(10**9)
@@ -233,7 +235,7 @@ def test_a_client_that_does_not_read_is_let_go(digits: Served) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             connection.settimeout(0.5)
             for _ in range(20_000):
-                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert digits.get("/healthz").status == 200
 
 
@@ -285,7 +287,7 @@ def test_names_are_only_looked_up(digits: Served, name: str, tail: str) -> None:
     body = json.dumps(GOOD).encode()
     with digits.raw() as connection:
         target = f"/v1/models/{name.replace(' ', '%20')}{tail}"
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = everything(connection)
     assert status(answer) in (400, 404), answer
@@ -308,7 +310,7 @@ def test_no_file_outside_the_model_folder_is_opened(digits: Served, model_root: 
 
 
 def test_a_thousand_connections(digits: Served) -> None:
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(digits.raw(30)) for _ in range(1000)]
         for connection in connections:
@@ -326,7 +328,7 @@ def test_connections_over_the_limit_get_503(model_root: Path) -> None:
     with serving(model_root / "digits", max_connections=10) as server, contextlib.ExitStack() as stack:
         held = [stack.enter_context(server.raw()) for _ in range(10)]
         for connection in held:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert status(one_answer(connection)) == 200
         with server.raw() as one_more:
             assert status(everything(one_more)) == 503

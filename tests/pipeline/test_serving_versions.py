@@ -13,9 +13,9 @@ import serving_models
 from serving_fixtures import serving
 
 from pipeline.errors import DataError, UsageError
+from pipeline.exported.layout import check_model_folder, find_versions
 from pipeline.serving.models.manager import Manager
 from pipeline.serving.models.model import Model
-from pipeline.serving.models.versions import check_folder, find_versions
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.serving.status import ServingError
 
@@ -91,7 +91,7 @@ def test_folders_that_are_no_model_are_explained(tmp_path: Path, model_root: Pat
         (model_root / "digits" / "1", "give the folder above it"),
     ):
         with pytest.raises(UsageError, match=text):
-            check_folder(path)
+            check_model_folder(path)
 
 
 def test_first_load_that_fails_says_why(folder: Path) -> None:
