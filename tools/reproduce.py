@@ -32,6 +32,12 @@ from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.systems.recipe import Recipe
 
 TABLE = "reproduction"
+FLAGS = {
+    "data.dataset": "--dataset",
+    "data.labeled_rate": "--labeled-rate",
+    "data.labels_per_class": "--labels-per-class",
+    "train.preset": "--preset",
+}
 # of the generation metrics, what the table shows in words; "mean" and "covariance" are of points
 SHOWN = {
     "smallest_class_share": "smallest class {:.1%}",
@@ -100,13 +106,20 @@ def _chosen(names: list[str]) -> list[Recipe]:
 def run_options(recipe: Recipe, data_dir: Path | None, steps: int | None, more: list[str]) -> list[str]:
     """The options of `ganpipe run` for a recipe; later ones win."""
     mnist = f"idx:{data_dir / 'mnist'}" if data_dir else "tfds:mnist"
-    options = [option.format(mnist=mnist) for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, mnist), *(("--steps", str(steps)) if steps else ()), *more]
+
+
+def _documented(recipe: Recipe, mnist: str) -> list[str]:
+    """The recipe's settings as options: `--set` where a setting has no flag."""
+    options: list[str] = []
+    for name, value in recipe.reproduction.settings.items():  # type: ignore[union-attr]
+        text = str(value).format(mnist=mnist)
+        options += (FLAGS[name], text) if name in FLAGS else ("--set", f"{name}={text}")
+    return options
 
 
 def _without_paths(recipe: Recipe, steps: int | None, more: list[str]) -> list[str]:
-    options = [option.format(mnist="MNIST") for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, "MNIST"), *(("--steps", str(steps)) if steps else ()), *more]
 
 
 def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:

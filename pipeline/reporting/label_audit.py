@@ -49,7 +49,9 @@ def audit_labels(info: DatasetInfo) -> LabelAudit:
     from ssgan_tf.records import iterate_records
 
     listed = Path(info.folder) / LABELLED_KEYS
-    drawn = set(listed.read_bytes().split(b"\n")) - {b""} if listed.exists() else set()
+    lines = listed.read_bytes().split(b"\n") if listed.exists() else []
+    # lines with a tab name images of other splits
+    drawn = {line for line in lines if line and b"\t" not in line}
     features = {
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
         "image/labeled": tf.io.FixedLenFeature([], tf.int64),

@@ -15,10 +15,11 @@ from pipeline.config import ExportConfig
 from pipeline.stages.export import stage as export
 from pipeline.terminal import Terminal
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.records import DatasetInfo, example_bytes, read_split, shard_name, write_records
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.trained import TrainingRecord
 
 CLASSES = tuple(f"digit {k}" for k in range(10))
@@ -80,7 +81,7 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "test": write_split(folder, "test", images[400:], labels[400:]),
     }
     document = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "source": {"name": "digits"},
         "image_shape": SHAPE,
         "class_names": CLASSES,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import ExportConfig, RunConfig
+from pipeline.chain.config import RunConfig
+from pipeline.config import ExportConfig
 from pipeline.errors import DataError, GateRefused, UsageError
 from pipeline.exported.layout import WARMUP_FILE
 from pipeline.exported.prediction_log import Request, prediction_log, read_requests, write_requests
