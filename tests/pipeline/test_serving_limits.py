@@ -8,9 +8,11 @@ import io
 import json
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +347,79 @@ def test_refused_requests_leave_no_memory_behind(digits: Served) -> None:
     for _ in range(150):
         assert digits.post(PREDICT, body).status == 400
     assert digits.memory - before < 60e6
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"0\r\n" + b"X: " + b"y" * 200_000,
+        b"0\r\n" + b"x: y\r\n" * 40_000,
+        b"1;" + b"e" * 200_000,
+    ],
+    ids=["a long trailer", "many trailers", "a chunk's extension"],
+)
+def test_what_follows_a_chunked_body_has_a_limit(digits: Served, tail: bytes) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with digits.raw() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head.encode() + b"2\r\n{}\r\n" + tail)
+        answer = everything(connection)
+    assert status(answer) == 431
+
+
+def test_trailers_are_dropped_and_the_request_is_answered(digits: Served) -> None:
+    body = json.dumps(GOOD).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"%x\r\n%s\r\n0\r\nX: y\r\nHost: evil.example\r\n\r\n" % (len(body), body)
+    with digits.raw() as connection:
+        connection.sendall(head.encode() + chunks)
+        assert status(one_answer(connection)) == 200
+
+
+def test_a_client_that_only_stopped_sending_is_answered(digits: Served) -> None:
+    body = json.dumps({"instances": GOOD["instances"] * 100}).encode()
+    with digits.raw() as connection:
+        connection.sendall(post(len(body)) + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert status(everything(connection)) == 200
+
+
+def worst_json(size: int) -> bytes:
+    return b'{"instances": [' + b"[]," * (size // 3) + b"[]]}"
+
+
+def test_large_json_does_not_hold_up_the_others(model_root: Path) -> None:
+    def latencies(until: threading.Event) -> list[float]:
+        found = []
+        while not until.is_set():
+            started = time.monotonic()
+            assert server.get("/healthz").status == 200
+            found.append(time.monotonic() - started)
+        return found
+
+    bodies = {
+        "too many values": (worst_json(15_900_000), 413),
+        "as many as are taken": (worst_json(1_490_000), 400),
+        "objects": (b'{"instances": [' + b'{"a":1},' * 400_000 + b"1]}", 400),
+        "keys": (b"{" + b'"":0,' * 900_000 + b'"instances": 1}', 400),
+        "one long number": (b'{"instances": [' + b"1" * 15_900_000 + b"]}", 400),
+        "open brackets": (b'{"instances": ' + b"[" * 15_900_000, 413),
+    }
+    with serving(model_root / "digits") as server, ThreadPoolExecutor(1) as pool:
+        for name, (body, expected) in bodies.items():
+            done = threading.Event()
+            others = pool.submit(latencies, done)
+            started = time.monotonic()
+            answer = server.post(PREDICT, body)
+            done.set()
+            assert answer.status == expected, (name, answer)
+            assert time.monotonic() - started < 2, name
+            assert max(others.result()) < 1, (name, max(others.result()))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e30", "-1000", "3000"])
+def test_pixels_that_are_none_are_refused(digits: Served, value: str) -> None:
+    pixels = [[[0.5]] * 8] * 8
+    body = json.dumps({"instances": [pixels, [[[0.5]] * 8] * 7 + [[["X"]] * 8]]}).replace('"X"', value)
+    answer = digits.post(PREDICT, body.encode())
+    assert answer.status == 400 and "numbers from 0 to 255" in answer.error

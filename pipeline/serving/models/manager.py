@@ -115,8 +115,16 @@ class Manager:
                     version.model.retire()
 
     def _watch(self) -> None:
+        said = ""
         while not self._stop.wait(self._poll):
-            self.look()
+            try:
+                self.look()
+                said = ""
+            except Exception as error:
+                # the next look may find it mended; what is loaded serves on
+                if said != repr(error):
+                    said = repr(error)
+                    self._say(f"cannot look for versions, and will try again: {said}")
 
     def acquire(self, name: str, number: int | None = None, label: str | None = None) -> Model:
         """Returns a model for one request, which must `release` it.
@@ -145,9 +153,10 @@ class Manager:
         raise not_found("Servable not found for request: ", asked)
 
     def ready(self) -> bool:
-        """True if every model has an available version."""
+        """True if every model has an available version, and new ones are still looked for."""
         with self._lock:
-            return all(any(v.model for v in table.values()) for table in self._versions.values())
+            loaded = all(any(v.model for v in table.values()) for table in self._versions.values())
+        return loaded and (self._thread.is_alive() or not self._thread.ident)
 
     def available(self, name: str) -> list[int]:
         """Returns the versions of a model that can answer, ascending."""
