@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataError
-
-LITE_FILE = Path("assets.extra") / "classifier.tflite"
-LITE_INT8_FILE = Path("assets.extra") / "classifier_int8.tflite"
+from pipeline.exported import layout
 
 
 class LiteModel:
@@ -34,7 +32,7 @@ class LiteModel:
         try:
             # from memory: the C++ that maps a file has no way to say why it could not
             interpreter = _interpreter_class()(model_content=path.read_bytes(), num_threads=threads)
-            self._runner = interpreter.get_signature_runner("serving_default")
+            self._runner = interpreter.get_signature_runner(layout.DEFAULT)
             details = self._runner.get_input_details()["image"]
         except (ValueError, KeyError, RuntimeError) as error:
             raise DataError(f"{str(path)!r} is no LiteRT classifier: {error}.") from None

@@ -172,8 +172,9 @@ def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
 
 
 def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Request]) -> None:
-    from pipeline.exported.prediction_log import WARMUP_FILE, write_requests
-    from pipeline.stages.export.model_card import CARD_FILE, model_card
+    from pipeline.exported.layout import CARD_FILE, WARMUP_FILE
+    from pipeline.exported.prediction_log import write_requests
+    from pipeline.stages.export.model_card import model_card
 
     write_requests(folder / WARMUP_FILE, kind, warmup)
     card = model_card(
