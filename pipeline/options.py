@@ -33,6 +33,7 @@ DATA = (
     "data.labelled_keys",
     "data.image_size",
     "data.channels",
+    "data.background",
     "data.test_rate",
     "data.validation_rate",
     "data.shards",

@@ -47,20 +47,21 @@ def audit_labels(info: DatasetInfo) -> LabelAudit:
     import tensorflow as tf
 
     from ssgan_tf.records import iterate_records
+    from ssgan_tf.tfrecord import KEY, LABEL, LABELED
 
     listed = Path(info.folder) / LABELLED_KEYS
     drawn = set(listed.read_bytes().split(b"\n")) - {b""} if listed.exists() else set()
     features = {
-        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-        "image/labeled": tf.io.FixedLenFeature([], tf.int64),
-        "image/key": tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+        LABELED: tf.io.FixedLenFeature([], tf.int64),
+        KEY: tf.io.FixedLenFeature([], tf.string),
     }
     records, strays, found = 0, 0, set()
 
     def look(block: list[bytes]) -> None:
         nonlocal records, strays
         parsed = {name: values.numpy() for name, values in tf.io.parse_example(block, features).items()}
-        columns = (parsed[name] for name in ("image/class/label", "image/labeled", "image/key"))
+        columns = (parsed[name] for name in (LABEL, LABELED, KEY))
         for label, mask, key in zip(*columns, strict=True):
             records += 1
             if label >= 0 or mask:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipeline.errors import DataError, GateRefused, UsageError
 from pipeline.exported.lite_model import LITE_FILE, LITE_INT8_FILE, LiteModel
-from pipeline.stages.export.stage import converters
+from pipeline.stages.export import converters
 
 
 def savedmodel_answers(folder, images):

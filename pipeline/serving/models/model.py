@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 
+from pipeline.serving import images
 from pipeline.serving.models import dtypes
 from pipeline.serving.models.signature import Signature, TensorSpec, read_signatures
 from pipeline.serving.status import from_exception, invalid, not_found
@@ -118,6 +119,13 @@ class Model:
         Raises:
             ServingError: what TensorFlow said, with its code.
         """
+        if signature.decodes_images:
+            inputs = {
+                name: images.decodable(inputs[name], signature.parses_examples)
+                if spec.dtype == dtypes.STRING
+                else inputs[name]
+                for name, spec in signature.inputs.items()
+            }
         try:
             values = self._calls[signature.name](*(inputs[name] for name in signature.inputs))
         except Exception as error:

@@ -76,7 +76,8 @@ def _look(item: Item) -> Scanned:
         shape = (height, width, channels)
     elif not reason:
         # loads TensorFlow, which a scan of arrays can do without
-        from pipeline.images.decoding import Rejected, decode
+        from pipeline.images.decoding import decode
+        from pipeline.images.rejected import Rejected
 
         try:
             height, width, channels = decode(item.encoded or b"").shape

@@ -71,13 +71,14 @@ def run(config: DataConfig, *, seed: int, output: Path, terminal: Terminal) -> d
             lay_plans(drawn, pieces, scratch)
             outputs = {split: _outputs(drawn, split) for split in sizes}
             pieces = [piece for piece in pieces if outputs[piece.split]]
-            write = Write(source, scratch, output, shape, outputs)
+            write = Write(source, scratch, output, shape, outputs, config.background_level)
             with terminal.progress("write", sum(p.stop - p.start for p in pieces)) as progress:
                 on_beam(write, pieces, name="write", progress=progress.update)
 
             document = dataset_document(
                 source={"name": source.name, "digest": digest},
                 shape=shape,
+                background=config.background_level,
                 class_names=class_names,
                 drawn=drawn,
                 written=collect_written(pieces, scratch),

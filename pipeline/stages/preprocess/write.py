@@ -67,6 +67,7 @@ class Write:
         output: folder of the shards.
         shape: (H, W, C) of the records.
         outputs: source split to the output splits that its items go to, the largest first.
+        background: level 0..255 behind transparent pixels.
     """
 
     source: Source
@@ -74,6 +75,7 @@ class Write:
     output: Path
     shape: tuple[int, int, int]
     outputs: dict[str, tuple[str, ...]]
+    background: int
 
     def __call__(self, piece: Piece) -> None:
         """Writes one piece.
@@ -146,13 +148,15 @@ class Write:
             yield rows, self._batch(images)
 
     def _pixels(self, row: Planned, item: Item) -> np.ndarray:
-        from pipeline.images.decoding import Rejected, decode, record_images
+        from pipeline.images.decoding import decode, record_images
+        from pipeline.images.rejected import Rejected
 
         if item.pixels is not None:
             return item.pixels
         try:
             # large photographs become records at once, so that a block of them stays small
-            return record_images(decode(item.encoded or b"", self.shape[2])[None], self.shape)[0]
+            image = decode(item.encoded or b"", self.shape[2], self.background)
+            return record_images(image[None], self.shape, self.background)[0]
         except Rejected as error:
             raise DataError(f"image {row.key!r} changed while it was being read: {error}.") from None
 
@@ -160,8 +164,8 @@ class Write:
         from pipeline.images.decoding import record_images
 
         if len({image.shape for image in images}) == 1:
-            return record_images(np.stack(images), self.shape)
-        return np.concatenate([record_images(image[None], self.shape) for image in images])
+            return record_images(np.stack(images), self.shape, self.background)
+        return np.concatenate([record_images(image[None], self.shape, self.background) for image in images])
 
 
 def collect(pieces: Sequence[Piece], scratch: Path) -> dict[Piece, Written]:
