@@ -118,6 +118,7 @@ STAGES = (
             "data.labelled_keys",
             "data.image_size",
             "data.channels",
+            "data.background",
             "data.test_rate",
             "data.validation_rate",
             "data.shards",

@@ -20,7 +20,6 @@ from pipeline.exported.prediction_log import Request, prediction_log, read_reque
 from pipeline.stages.export import check
 from pipeline.stages.export import stage as export
 from pipeline.stages.export.check_cases import classifier_cases
-from pipeline.stages.export import check
 from pipeline.terminal import Terminal
 from ssgan_tf.declare import build
 from ssgan_tf.savedmodel import weights_digest
