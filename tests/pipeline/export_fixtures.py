@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from pipeline.config import ExportConfig
 from pipeline.stages.export import stage as export
 from pipeline.terminal import Terminal
+from pipeline.workspace import METRICS_FILE
 from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
@@ -121,11 +122,13 @@ def metrics_of_an_evaluation(temperature: float = 1.0) -> dict:
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
     folder = tmp_path_factory.mktemp("export")
+    evaluated = tmp_path_factory.mktemp("evaluated")
+    (evaluated / METRICS_FILE).write_text(json.dumps(metrics_of_an_evaluation()))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,
         data=prepared_digits,
-        metrics=metrics_of_an_evaluation(),
+        metrics=evaluated,
         output=folder,
         terminal=Terminal(quiet=True),
     )
