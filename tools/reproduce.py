@@ -27,7 +27,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.workspace import METRICS_FILE
 from ssgan_tf.errors import GanpipeError
+from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
+from ssgan_tf.metrics.figures import in_words as words_for
 from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.systems.recipe import Recipe
 
@@ -37,17 +40,6 @@ FLAGS = {
     "data.labeled_rate": "--labeled-rate",
     "data.labels_per_class": "--labels-per-class",
     "train.preset": "--preset",
-}
-# of the generation metrics, what the table shows in words; "mean" and "covariance" are of points
-SHOWN = {
-    "smallest_class_share": "smallest class {:.1%}",
-    "missing_class_mass": "class mass missing {:.1%}",
-    "mean_confidence": "judge's confidence {:.3f}",
-    "frechet_distance": "Fréchet {:.3g}",
-    "frechet_distance_of_training_images": "(training images {:.3g})",
-    "mean": "mean {}",
-    "covariance": "covariance {}",
-    "covariance_difference": "covariance off by {:.1%}",
 }
 
 
@@ -140,7 +132,9 @@ def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], s
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "examples_per_second": float(np.median([run["examples_per_second"] for run in runs])),
         "losses": _mean([run["losses"] for run in runs]),
-        "generation": _mean([run["metrics"].get("generation", {}) for run in runs]),
+        "classification": _mean([_classification(run["metrics"]) for run in runs]),
+        "generation": _mean([run["metrics"].get(GENERATION, {}) for run in runs]),
+        "figures": runs[0]["metrics"].get("figures", []),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
         "runs": runs,
@@ -181,7 +175,11 @@ def _one_seed(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "evaluate" / "metrics.json").read_text())
+    return json.loads((folder / "evaluate" / METRICS_FILE).read_text())
+
+
+def _classification(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {line.name: line.value for line in lines(metrics, CLASSIFICATION)}
 
 
 def _mean(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -199,9 +197,11 @@ def in_words(row: dict[str, Any]) -> str:
     for name, key in (("test error", "errors"), ("baseline", "baseline_errors")):
         if key in row:
             parts.append(f"{name} {np.mean(row[key]):.2%}")
-    for name, form in SHOWN.items():
-        if (value := row["generation"].get(name)) is not None:
-            parts.append(form.format(np.round(value, 2).tolist() if isinstance(value, list) else value))
+    means = {**row.get("classification", {}), GENERATION: row["generation"], "figures": row["figures"]}
+    for line in lines(means):
+        # how many images were looked at is no result
+        if line.unit != IMAGES and line.name != "error":
+            parts.append(f"{line.title} {words_for(line.value, line.unit)}")
     parts += [
         f"{name.removesuffix('/loss')} loss {value:.3f}"
         for name, value in row["losses"].items()

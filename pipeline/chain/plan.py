@@ -190,7 +190,7 @@ def plan_stage(
         model: which model it is for; None where it belongs to the draw.
         stop: ends training early.
     """
-    settings = getattr(config, stage.section)
+    settings = settings_of(stage, config)
     inputs = {key: made[name] for key, name in stage.inputs.items() if name in made}
     parameters = _parameters(settings)
     if stage.seeded:
@@ -223,6 +223,17 @@ def plan_stage(
         publishes=stage.publishes(settings),
         origin=origin,
     )
+
+
+def settings_of(stage: Stage, config: RunConfig) -> Any:
+    """A stage's settings, those that it borrows filled in."""
+    settings = getattr(config, stage.section)
+    borrowed = {}
+    for name, dotted in stage.borrows.items():
+        section, _, theirs = dotted.partition(".")
+        if getattr(settings, name) is None:
+            borrowed[name] = getattr(getattr(config, section), theirs)
+    return dataclasses.replace(settings, **borrowed)
 
 
 def _recipe_module(name: str) -> str:

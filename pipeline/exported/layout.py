@@ -26,6 +26,8 @@ WARMUP_FILE = _EXTRA / "tf_serving_warmup_requests"
 CARD_FILE = _EXTRA / "README.md"
 LITE_FILE = _EXTRA / "classifier.tflite"
 LITE_INT8_FILE = _EXTRA / "classifier_int8.tflite"
+# how files become pixels in front of a converted model, which takes arrays
+PIXELS_FILE = _EXTRA / "pixels.json"
 ONNX_FILE = _EXTRA / "classifier.onnx"
 
 DEFAULT, UINT8, BYTES, CLASSIFY = "serving_default", "serving_uint8", "serving_bytes", "classify"

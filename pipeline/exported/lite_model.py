@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,28 @@ class LiteModel:
             `probabilities` [B, K], `class_id`, `confidence`, `real_score` and `abstain`, each [B].
         """
         return self._runner(image=images.astype(np.float32))
+
+
+def write_background(folder: Path, level: int) -> None:
+    """Writes into a SavedModel's folder over which level 0..255 transparent pixels are laid."""
+    place = folder / layout.PIXELS_FILE
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"background": level}) + "\n")
+
+
+def read_background(folder: Path) -> int:
+    """Returns what `write_background` wrote; white in exports that are older than it.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    place = folder / layout.PIXELS_FILE
+    if not place.exists():
+        return 255
+    try:
+        return int(json.loads(place.read_text())["background"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{str(place)!r} is damaged: {error}. Export again.") from None
 
 
 def _interpreter_class() -> Any:

@@ -40,7 +40,7 @@ def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format, "clock": clock}
+    environment.filters |= {"percent": _percent, "count": "{:,}".format, "clock": clock}
     text = environment.get_template(TEMPLATE).render(sections(config, workspace, summary))
     write_whole(workspace.report, text)
     return workspace.report
@@ -48,7 +48,3 @@ def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, 
 
 def _percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"
-
-
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

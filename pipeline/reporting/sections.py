@@ -16,13 +16,14 @@ from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
+from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
     surest_mistakes,
     thresholds,
 )
-from pipeline.reporting.summary import verdict
 from pipeline.workspace import METRICS_FILE, Model, Workspace
 from ssgan_tf.file_names import CURVES, HISTORY
 
@@ -44,15 +45,16 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     model = chosen_model(config)
     others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
     models = {item.recipe: item for item in (model, *others)}
-    folder = workspace.model(config.seed, model)
-    info = DatasetInfo.load(workspace.data(config.seed))
+    folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
+    info = DatasetInfo.load(data)
     metrics = _json(folder / "evaluate" / METRICS_FILE)
+    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
         "answer": _answer(workspace, models, summary),
-        "budget": _budget(info),
+        "budget": _budget(info, config) | {"images_in_training": metrics.get("images_in_training")},
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
@@ -99,7 +101,7 @@ def _answer(
     }
 
 
-def _budget(info: DatasetInfo) -> dict[str, Any]:
+def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
     document, provenance = info.document, read_provenance(info.folder)
     per_class = document["labels_per_class"]
     return {
@@ -110,7 +112,7 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
         "most": max(per_class.values(), default=0),
         "method": document["draw"]["method"],
         "digest": document["labelled_digest"],
-        "audit": audit_labels(info),
+        "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
         "contradicted": sum(map(len, provenance.get("contradicted", []))),
         "rejected": provenance.get("rejected", [])[:LISTED],
@@ -120,9 +122,10 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
 
 def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
     from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
+    from ssgan_tf.metrics.figures import CLASSIFICATION, lines
     from ssgan_tf.records import read_split
 
-    predictions = Predictions.load(evaluated)
+    predictions = Predictions.load(evaluated, metrics["temperature"])
     # a person wants the file, not the record's opaque key
     places = places_of(info.folder, predictions.keys)
     predictions = replace(predictions, keys=[places.get(key, key) for key in predictions.keys])
@@ -140,6 +143,7 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     _, coverage, risk = risk_coverage(*answers)
     return {
         "metrics": metrics,
+        "figures": list(lines(metrics, CLASSIFICATION)),
         "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "thresholds": thresholds(predictions),

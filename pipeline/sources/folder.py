@@ -5,7 +5,7 @@
     PATH/train/..., test/...      splits
     PATH/**/*.png + a CSV         only the CSV's labels count (pipeline.sources.label_file)
 
-PNG, JPEG, BMP and the first frame of a GIF; grey or colour.
+Which files are images, and which of them are read, `pipeline.images` says.
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ class Folder(Source):
                 yield Item(file.path, label, problem=problem)
             else:
                 yield Item(file.path, label, encoded=encoded)
+
+    def labels(self, split: str) -> Iterator[tuple[str, int]]:
+        """Path and label of every file, from the listing: none is read."""
+        for file, label in self.files[split]:
+            yield file.path, label
 
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:

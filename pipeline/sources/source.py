@@ -76,6 +76,17 @@ class Source(abc.ABC):
             DataError: a file that lists or holds the items is missing or damaged.
         """
 
+    def labels(self, split: str) -> Iterator[tuple[str, int]]:
+        """Yields place and label (-1 where there is none) of every item of a split, in the source's order.
+
+        A source that knows them without reading its images overrides this.
+
+        Raises:
+            DataError: a file that lists or holds the items is missing or damaged.
+        """
+        for item in self.read(split, 0, self.splits()[split]):
+            yield item.place, item.label
+
 
 def pixel_digest(pixels: np.ndarray) -> str:
     """Returns the 32 hex characters that identify uint8 [h, w, c] pixels, whatever file they came in."""

@@ -16,8 +16,8 @@ transpose of W times W exactly, and `metrics.json` reports it beside the true on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -27,6 +27,7 @@ from ssgan_tf import points
 from ssgan_tf.adam import Adam
 from ssgan_tf.declare import at_least, decay, not_negative, positive, setting
 from ssgan_tf.errors import UsageError
+from ssgan_tf.metrics.figures import FRACTION, Figure
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.plots import scatter
 from ssgan_tf.step_context import StepContext
@@ -111,19 +112,29 @@ class Gaussian(AdversarialGame):
         """The points themselves."""
         return points.from_records(images)
 
-    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
+    def sample_figures(self, images: np.ndarray) -> Iterator[Figure]:
         """Mean and covariance of generated points beside the true ones."""
         generated = points.from_records(images).astype(np.float64)
         mean, covariance = generated.mean(0), np.cov(generated.T)
-        truth = points.true_covariance()
-        return {
-            "mean": mean.tolist(),
-            "true_mean": points.true_mean().tolist(),
-            "mean_difference": float(np.abs(mean - points.true_mean()).max()),
-            "covariance": covariance.tolist(),
-            "true_covariance": truth.tolist(),
-            "covariance_difference": float(np.linalg.norm(covariance - truth) / np.linalg.norm(truth)),
-        }
+        true_mean, true_covariance = points.true_mean(), points.true_covariance()
+        difference = float(np.linalg.norm(covariance - true_covariance) / np.linalg.norm(true_covariance))
+        yield Figure("mean", mean.tolist(), "mean")
+        yield Figure("true_mean", true_mean.tolist(), "true mean")
+        yield Figure(
+            "mean_difference",
+            float(np.abs(mean - true_mean).max()),
+            "mean off by",
+            caption="the larger difference on either axis",
+        )
+        yield Figure("covariance", covariance.tolist(), "covariance")
+        yield Figure("true_covariance", true_covariance.tolist(), "true covariance")
+        yield Figure(
+            "covariance_difference",
+            difference,
+            "covariance off by",
+            FRACTION,
+            "Frobenius norm of the difference, as a share of that of the true one",
+        )
 
 
 RECIPE = Recipe(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from ssgan_tf import declare, plots
 from ssgan_tf.errors import UsageError, unknown
+from ssgan_tf.metrics.figures import Figure
 from ssgan_tf.step_context import StepContext
 
 Networks = dict[str, keras.Model]
@@ -131,9 +132,13 @@ class System(abc.ABC):
         """Record images uint8 [N, H, W, C] as the float32 vectors [N, D] that distances are measured on."""
         return images.reshape(len(images), -1).astype(np.float32) / 255.0
 
-    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
-        """Figures of the system's own about generated record images uint8 [N, H, W, C]; none by default."""
-        return {}
+    def sample_figures(self, images: np.ndarray) -> Iterable[Figure]:
+        """Yields figures of the system's own about generated images; none by default.
+
+        Args:
+            images: uint8 [N, H, W, C], record images of at most 32 pixels a side (larger ones reduced).
+        """
+        return ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from pipeline.config import ExportConfig
 from pipeline.stages.export import stage as export
 from pipeline.terminal import Terminal
+from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
@@ -106,6 +107,16 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
     return read_split(DatasetInfo.load(prepared_digits), "test").images
 
 
+def metrics_of_an_evaluation(temperature: float = 1.0) -> dict:
+    """A few figures as the evaluate stage gives them."""
+    figures = [
+        Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19)),
+        Figure("brier", 0.2345, "Brier score", tempered=True),
+    ]
+    values, described = document(CLASSIFICATION, figures)
+    return values | {"count": 150, "split": "test", "temperature": temperature, "figures": described}
+
+
 @pytest.fixture(scope="session")
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
@@ -114,7 +125,7 @@ def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pyte
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,
         data=prepared_digits,
-        metrics={"error": 0.125, "count": 150, "split": "test", "error_interval": [0.08, 0.19]},
+        metrics=metrics_of_an_evaluation(),
         output=folder,
         terminal=Terminal(quiet=True),
     )

@@ -89,7 +89,7 @@ def test_a_bad_image_has_a_row_and_stops_nothing(exported, pictures, tmp_path):
     assert summary["failed"] == 3
     rows = {Path(row["path"]).name: row for row in read_csv(tmp_path / "rows.csv")}
     assert rows["20-cut.png"]["error"] == "the image data is damaged or cut off"
-    assert rows["21-text.jpg"]["error"] == "not a PNG, JPEG, BMP or GIF image"
+    assert rows["21-text.jpg"]["error"] == "not a PNG, JPEG, BMP, GIF, WebP or TIFF image"
     assert rows["22-empty.gif"]["error"] == "the file is empty"
     for name in ("20-cut.png", "21-text.jpg", "22-empty.gif"):
         assert all(not value for key, value in rows[name].items() if key not in ("path", "error"))

@@ -139,11 +139,11 @@ def claimed(kind: str, width: int, height: int) -> bytes:
     return bytes(data)
 
 
-LARGE = "more than the 1048576 allowed"
+LARGE = "more than the 1048576 that can be read"
 BOMBS = {
-    "png of 4 gigapixels": (png_header(65535, 65535), "more pixels than the 1048576 allowed"),
-    "png of 2^31 x 2^31": (png_header(2**31 - 1, 2**31 - 1), "more pixels than the 1048576 allowed"),
-    "png just over": (png_header(1025, 1024), "1025x1024 pixels, " + LARGE),
+    "png of 4 gigapixels": (png_header(65535, 65535), LARGE),
+    "png of 2^31 x 2^31": (png_header(2**31 - 1, 2**31 - 1), LARGE),
+    "png just over": (png_header(1025, 1024), "1025 x 1024 pixels, " + LARGE),
     "png that is whole": (tf.io.encode_png(np.zeros((3000, 3000, 1), np.uint8)).numpy(), LARGE),
     "jpeg": (claimed("JPEG", 12000, 12000), LARGE),
     "gif": (claimed("GIF", 12000, 12000), LARGE),

@@ -17,6 +17,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 from pipeline.exported.layout import DEFAULT, read_class_names
+from pipeline.serving import images
 from pipeline.serving.models.signature import Signature, read_signatures
 from pipeline.serving.status import from_exception, invalid, not_found
 
@@ -95,6 +96,13 @@ class Model:
         Raises:
             ServingError: what TensorFlow said, with its code.
         """
+        if signature.decodes_images:
+            inputs = {
+                name: images.decodable(inputs[name], signature.parses_examples)
+                if spec.dtype == tf.string.as_datatype_enum
+                else inputs[name]
+                for name, spec in signature.inputs.items()
+            }
         try:
             values = self._calls[signature.name](*(inputs[name] for name in signature.inputs))
         except Exception as error:

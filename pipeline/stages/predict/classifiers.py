@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
 from pipeline.exported import layout
+from pipeline.images.rejected import OutOfMemory
 
 
 class Answer(NamedTuple):
@@ -111,31 +112,38 @@ class SavedModelClassifier(Classifier):
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Answers all at once, and by halves where one of them cannot be decoded."""
-        from pipeline.images.decoding import Rejected, check_header
+        from pipeline.images.conversion import as_decodable
+        from pipeline.images.headers import read_header
+        from pipeline.images.rejected import Rejected
 
         answers: list[Answer | str] = []
-        good: list[int] = []
+        good: dict[int, bytes] = {}
         for number, value in enumerate(encoded):
             try:
-                check_header(value)
-                good.append(number)
+                good[number] = as_decodable(value, read_header(value))
                 answers.append("")
             except Rejected as reason:
                 answers.append(str(reason))
-        for number, answer in zip(good, self._decodable([encoded[number] for number in good]), strict=True):
+        for number, answer in zip(good, self._decodable(list(good.values())), strict=True):
             answers[number] = answer
         return answers
 
     def _decodable(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         import tensorflow as tf
 
+        from pipeline.images.conversion import DAMAGED
+
         if not encoded:
             return []
         try:
             outputs = self._function(image_bytes=tf.constant(encoded))
-        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+        except tf.errors.ResourceExhaustedError:
+            raise OutOfMemory(
+                f"out of memory: {len(encoded)} image(s) do not fit at once. Use a smaller --batch-size."
+            ) from None
+        except tf.errors.InvalidArgumentError:
             if len(encoded) == 1:
-                return ["the image data is damaged or cut off"]
+                return [DAMAGED]
             middle = len(encoded) // 2
             return self._decodable(encoded[:middle]) + self._decodable(encoded[middle:])
         return _answers({name: value.numpy() for name, value in outputs.items() if name != "label"})
@@ -145,23 +153,25 @@ class LiteClassifier(Classifier):
     """The converted model; images are decoded without TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
-        from pipeline.exported.lite_model import LiteModel
+        from pipeline.exported.lite_model import LiteModel, read_background
 
         self._model = LiteModel(folder / layout.LITE_FILE)
+        self._background = read_background(folder)
         blank = np.zeros((1, *self._model.image_shape), np.uint8)
         self.class_names = layout.read_class_names(folder, self._model(blank)["probabilities"].shape[1])
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Decodes one by one and answers the images that can be decoded at once."""
-        from pipeline.stages.predict.pillow_images import NotAnImage, record_image
+        from pipeline.images.pillow_decoding import record_image
+        from pipeline.images.rejected import Rejected
 
         answers: list[Answer | str] = []
         images: dict[int, np.ndarray] = {}
         for number, value in enumerate(encoded):
             try:
-                images[number] = record_image(value, self._model.image_shape)
+                images[number] = record_image(value, self._model.image_shape, self._background)
                 answers.append("")
-            except NotAnImage as reason:
+            except Rejected as reason:
                 answers.append(str(reason))
         if images:
             found = _answers(self._model(np.stack(list(images.values()))))
