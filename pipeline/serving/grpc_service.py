@@ -145,8 +145,7 @@ class GrpcService:
     async def _predict(self, request: Any, response: Any) -> None:
         model = self._acquire(request.model_spec)
         try:
-            room = self._bodies.max_held - self._bodies.held
-            signature, inputs = protos.predict_arrays(model, request, room)
+            signature, inputs = protos.predict_arrays(model, request, self._bodies.max_body)
             wanted = list(request.output_filter) or list(signature.outputs)
             for alias in wanted:
                 if alias not in signature.outputs:

@@ -176,6 +176,11 @@ def test_a_claimed_shape_is_refused_before_it_is_filled(client: Client) -> None:
     request.inputs["x"].tensor_shape.dim[0].size = -1
     with pytest.raises(grpc.RpcError, match="claims shape"):
         client.call("Predict", request, "PredictResponse")
+    # one text must not stand for a million: each would be an image to decode
+    request = predict_request({"s": np.array([b"x"], object)}, signature="text")
+    request.inputs["s"].tensor_shape.dim[0].size = 1_000_000
+    with pytest.raises(grpc.RpcError, match="claims shape"):
+        client.call("Predict", request, "PredictResponse")
 
 
 def test_what_is_no_message_is_refused(client: Client) -> None:

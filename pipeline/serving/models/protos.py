@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
 from pipeline.exported.layout import DEFAULT
 from pipeline.serving.models.inference import check_signature
@@ -49,10 +50,13 @@ def predict_arrays(
             raise invalid(f"Input {alias!r} has data type {proto.dtype}; the signature takes {spec.dtype}.")
         shape = tuple(dim.size for dim in proto.tensor_shape.dim)
         signature.check_shape(alias, shape)
-        size += math.prod(shape) * max(1, tf.as_dtype(proto.dtype).size)
-        if min(shape, default=0) < 0 or size > max_bytes:
+        count = math.prod(shape)
+        size += count * max(1, tf.as_dtype(proto.dtype).size)
+        # one number may stand for many, one image not
+        few = proto.dtype == types_pb2.DT_STRING and count > len(proto.string_val)
+        if min(shape, default=0) < 0 or size > max_bytes or few:
             raise ServingError(
-                "RESOURCE_EXHAUSTED", f"Input {alias!r} claims shape {list(shape)}, more than is allowed."
+                "RESOURCE_EXHAUSTED", f"Input {alias!r} claims shape {list(shape)}, more than is allowed or sent."
             )
     try:
         return signature, {alias: tf.make_ndarray(request.inputs[alias]) for alias in signature.inputs}
