@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import DataConfig
 from pipeline.reporting.label_budget import against_budget, against_source
+from pipeline.stages.preprocess.settings import DataConfig
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo

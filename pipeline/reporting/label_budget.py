@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.catalog import open_source
+from pipeline.stages.preprocess.settings import DataConfig
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from pipeline.config import ExportConfig
 from pipeline.stages.export import stage as export
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import METRICS_FILE
 from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document

@@ -13,12 +13,12 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.chain.config import load_config
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError, exit_code
 from pipeline.images.decoding import decode, record_images
 from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
 from ssgan_tf.records import DatasetInfo, read_split

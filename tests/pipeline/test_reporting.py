@@ -15,7 +15,6 @@ from scipy.stats import t
 from pipeline.chain.artifacts import read_manifest
 from pipeline.chain.fingerprints import make_fingerprint
 from pipeline.chain.publishing import writing
-from pipeline.config import DataConfig
 from pipeline.errors import DataError
 from pipeline.reporting import charts
 from pipeline.reporting.label_audit import audit_labels
@@ -28,6 +27,7 @@ from pipeline.reporting.predictions import (
     thresholds,
 )
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.records import DatasetInfo, iterate_records

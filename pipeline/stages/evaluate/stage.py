@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import EvaluateConfig
 from pipeline.errors import DataError
+from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.stages.evaluate.tables import show_classification, show_generation
 from pipeline.terminal import Terminal
 from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
@@ -20,7 +20,6 @@ from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo, Split
 
-NAME = "evaluate"
 SAMPLE_SEED = 1
 PICTURED = 512
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import ExportConfig
 from pipeline.errors import DataError
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import METRICS_FILE
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ssgan_tf.savedmodel import Confidence
     from ssgan_tf.systems.recipe import Networks, System
     from ssgan_tf.training.trained import Trained
-
-NAME = "export"
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.preprocess.given import HELD_OUT, Given, check_keys
 from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_contradictions, members_of
 from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.settings import DataConfig
 
 DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
