@@ -27,6 +27,8 @@ import tensorflow as tf
 
 from ssgan_tf import pixels, tfrecord
 from ssgan_tf.errors import DamagedData, DataError
+from ssgan_tf.file_names import DATASET
+from ssgan_tf.whole_files import replacing
 
 SCHEMA_VERSION = 2
 UNLABELLED = -1
@@ -74,16 +76,14 @@ def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
     Returns:
         `{"name", "records", "bytes", "sha256"}` of the file.
     """
-    partial = path.with_name(path.name + ".partial")
     digest, count, size = hashlib.sha256(), 0, 0
-    with partial.open("wb") as file:
+    with replacing(path, durable=False) as partial, partial.open("wb") as file:
         for record in records:
             frame = tfrecord.framed(record)
             file.write(frame)
             digest.update(frame)
             count += 1
             size += len(frame)
-    partial.rename(path)
     return {"name": path.name, "records": count, "bytes": size, "sha256": digest.hexdigest()}
 
 
@@ -172,7 +172,7 @@ class DatasetInfo:
             DataError: it is missing.
             DamagedData: it is not JSON, or of another schema version.
         """
-        path = Path(folder) / "dataset.json"
+        path = Path(folder) / DATASET
         try:
             document = json.loads(path.read_text())
         except FileNotFoundError:

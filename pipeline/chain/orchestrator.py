@@ -81,9 +81,7 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
         elif before.get("labels") != after.get("labels"):
             what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
         else:
-            what = (
-                f"{after.get('dataset')!r} as it was; its images or labels have changed since, and a new one"
-            )
+            what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
         raise UsageError(
             f"{str(workspace.root)!r} holds a model trained on {what} would replace it. Give another "
             f"--workdir, or go on with what is there (--config {workspace.config}, or train, evaluate and "

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pipeline.beam.pieces import Piece
 from pipeline.errors import DataError
 from pipeline.sources.source import Item, Source, content_digest
+from ssgan_tf.whole_files import replacing
 
 
 class Scanned(NamedTuple):
@@ -66,9 +67,8 @@ class Scan:
                 f"{piece.stop}; it is damaged or changed while it was being read."
             )
         path = self.scratch / f"scan-{piece.stem}.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(rows))
-        partial.rename(path)
+        with replacing(path, durable=False) as partial:
+            partial.write_text(json.dumps(rows))
 
 
 def _look(item: Item) -> Scanned:

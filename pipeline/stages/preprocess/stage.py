@@ -40,6 +40,7 @@ from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
 from pipeline.terminal import Terminal
+from pipeline.workspace import LABELLED_FILE
 
 
 def run(
@@ -106,7 +107,7 @@ def run(
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
             )
-            (output / "labelled.txt").write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
                 output,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),

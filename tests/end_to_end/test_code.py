@@ -21,7 +21,10 @@ assert "reused" not in result.stderr
 print(*(name for name in sys.modules if name.split(".")[0] in ("pipeline", "ssgan_tf")))
 """
 # the command, the chain and what they show: they call stages, and decide no byte of a result
-AROUND = ("pipeline.cli", "pipeline.options", "pipeline.chain", "pipeline.workspace", "pipeline.interrupts")
+AROUND = (
+    *("pipeline.cli", "pipeline.options", "pipeline.chain", "pipeline.workspace", "pipeline.interrupts"),
+    "ssgan_tf.whole_files",
+)
 
 
 @pytest.fixture
