@@ -1,27 +1,25 @@
-"""The settings of every stage, filled from defaults < YAML file < command line.
-
-config = load_config(file=Path("run.yaml"), overrides=["train.steps=500"], options={...})
-"""
+"""The settings of the stages that form the chain."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from pipeline.errors import UsageError
-from ssgan_tf.declare import Rule, at_least, between, build, one_of, setting
+from pipeline.beam.modes import IN_MEMORY, MODES
+from ssgan_tf.declare import CONTENT, Rule, as_in, at_least, between, one_of, setting
+from ssgan_tf.training.options import LoopOptions
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
-    dataset: str = setting("digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian")
-    data_dir: str | None = setting(None, "where tensorflow_datasets keeps prepared data")
-    labels: str | None = setting(None, "CSV file of path,label for folder:PATH")
+    dataset: str = setting(
+        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian", affects_result=False
+    )
+    data_dir: str | None = setting(
+        None, "where tensorflow_datasets keeps prepared data", affects_result=False
+    )
+    labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
     labels_per_class: int | str | None = setting(
         None,
         "labels kept for each class: a number or 'all'; default: all where the source has "
@@ -37,7 +35,9 @@ class DataConfig:
         Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
     )
     labelled_keys: str | None = setting(
-        None, "file of image keys, one a line, that repeats a label draw exactly (labelled.txt)"
+        None,
+        "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
+        affects_result=CONTENT,
     )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
@@ -59,8 +59,8 @@ class DataConfig:
         Rule("a whole number from 1 to 99999", lambda v: 1 <= v <= 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting("in_memory", "Beam runner mode", one_of("in_memory", "multi_processing"))
-    workers: int = setting(2, "worker processes of multi_processing", at_least(1))
+    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
+    workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
 
 
 @dataclass(frozen=True)
@@ -73,26 +73,32 @@ class TrainConfig:
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
     replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
-    workers: str | None = setting(None, "host:port,... of all workers of multiworker; default: TF_CONFIG")
+    workers: str | None = setting(
+        None, "host:port,... of all workers of multiworker; default: TF_CONFIG", affects_result=False
+    )
     worker_index: int | None = setting(
-        None, "which of the workers this is; 0 is the chief, which writes", at_least(0)
+        None, "which of the workers this is; 0 is the chief, which writes", at_least(0), affects_result=False
     )
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
     )
-    average_decay: float | None = setting(
-        None,
-        "decay of the weight average; default: the recipe's, or 0.999",
-        Rule("a number in [0, 1)", lambda v: 0 <= v < 1),
+    average_decay: float | None = as_in(
+        LoopOptions,
+        "average_decay",
+        default=None,
+        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
     )
-    steps_per_call: int = setting(50, "training steps in one tf.function call", at_least(1))
-    summary_every: int = setting(50, "steps between scalar summaries' flushes", at_least(1))
-    histogram_every: int = setting(500, "steps between weight histograms", at_least(1))
-    image_every: int = setting(500, "steps between sample grids", at_least(1))
-    checkpoint_every: int = setting(500, "steps between checkpoints", at_least(1))
-    keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1))
+    steps_per_call: int = as_in(LoopOptions, "steps_per_call")
+    summary_every: int = as_in(LoopOptions, "summary_every")
+    histogram_every: int = as_in(LoopOptions, "histogram_every")
+    image_every: int = as_in(LoopOptions, "image_every")
+    checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
+    keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(
-        4096, "training images are held in memory up to this size, else streamed", at_least(0)
+        4096,
+        "training images are held in memory up to this size, else streamed",
+        at_least(0),
+        affects_result=False,
     )
 
 
@@ -133,102 +139,3 @@ class ExportConfig:
         "confidence below which the classifier abstains; 0: never",
         Rule("a number from 0 to 1", lambda v: 0 <= v <= 1),
     )
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything `ganpipe run` needs; `recipe` is checked by the recipe itself."""
-
-    seed: int = setting(0, "seed of the label draw and of training", at_least(0))
-    draws: int = setting(1, "label draws; draw i uses seed + i", at_least(1))
-    baseline: bool = setting(True, "train the paired supervised baseline too")
-    data: DataConfig = DataConfig()
-    train: TrainConfig = TrainConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-    export: ExportConfig = ExportConfig()
-    recipe: Mapping[str, Any] = field(default_factory=dict, metadata={"help": "recipe settings"})
-
-
-def evaluation_of(config: RunConfig) -> EvaluateConfig:
-    """The evaluation's settings, at the temperature of the export unless they name another."""
-    if config.evaluate.temperature is not None:
-        return config.evaluate
-    return dataclasses.replace(config.evaluate, temperature=config.export.temperature)
-
-
-def load_config(
-    *,
-    file: Path | None = None,
-    overrides: tuple[str, ...] | list[str] = (),
-    options: Mapping[str, Any] | None = None,
-) -> RunConfig:
-    """Builds the configuration: defaults, then `file`, then `overrides`, then `options`.
-
-    Args:
-        file: YAML mapping with the sections of `RunConfig`.
-        overrides: texts `section.key=value`, the value in YAML.
-        options: dotted keys to values, from the command line; None values are left out.
-
-    Raises:
-        UsageError: unknown key (with the nearest name), wrong type, or a value out of range.
-    """
-    document: dict[str, Any] = {}
-    if file is not None:
-        _merge(document, _read_yaml(file))
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"--set wants section.key=value, for example train.steps=500; got {text!r}.")
-        _put(document, key.strip(), _parse_yaml(value, f"--set {text}"))
-    for key, value in (options or {}).items():
-        if value is not None:
-            _put(document, key, value)
-    config = build(RunConfig, document)
-    if config.data.labels_per_class is not None and config.data.labeled_rate is not None:
-        raise UsageError("give either data.labels_per_class or data.labeled_rate, not both.")
-    if config.data.labelled_keys and (config.data.labels_per_class or config.data.labeled_rate):
-        raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
-    return config
-
-
-def as_document(config: Any) -> dict[str, Any]:
-    """Returns a settings dataclass as plain nested mappings, for YAML, JSON and fingerprints."""
-    return dataclasses.asdict(config)
-
-
-def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, last = dotted.split(".")
-    for section in sections:
-        below = document.setdefault(section, {})
-        if not isinstance(below, dict):
-            raise UsageError(f"setting {dotted!r}: {section!r} is not a section.")
-        document = below
-    document[last] = value
-
-
-def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _read_yaml(file: Path) -> Mapping[str, Any]:
-    try:
-        text = file.read_text()
-    except OSError as error:
-        raise UsageError(f"cannot read the configuration {str(file)!r}: {error.strerror}.") from None
-    document = _parse_yaml(text, str(file)) or {}
-    if not isinstance(document, Mapping):
-        raise UsageError(f"{str(file)!r} must hold a mapping of sections; got {document!r}.")
-    return document
-
-
-def _parse_yaml(text: str, place: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{place} is not valid YAML: {error}") from None

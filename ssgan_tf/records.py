@@ -5,9 +5,11 @@
     image/height, image/width, image/channels
     image/class/label  int64, -1 where unlabelled: a withheld label is not in the file
     image/labeled      int64, 0 or 1, the mask
-    image/key          stable id
+    image/key          digest of the decoded source image: no name, no place, no label
 
-Shards are named SPLIT-00000-of-00008.tfrecord; `dataset.json` beside them describes them.
+The records of a split lie in the order of a keyed hash of their pixels, so that neither key nor place of an
+unlabelled record says anything of its label. Shards are named SPLIT-00000-of-00008.tfrecord;
+`dataset.json` beside them describes them.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ import google_crc32c
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import DataError
+from ssgan_tf.errors import DamagedData, DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNLABELLED = -1
 
 
@@ -103,23 +105,23 @@ def iterate_records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields (offset of the payload, payload) for each record, checking both checksums.
 
     Raises:
-        DataError: the file is truncated or a checksum does not fit; names the file and the record.
+        DamagedData: the file is truncated or a checksum does not fit; names the file and the record.
     """
     with path.open("rb") as file:
         count = 0
         while head := file.read(12):
             bad = f"damaged TFRecord file {str(path)!r}: record {count}"
             if len(head) < 12:
-                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} is cut off.")
             (length,), (crc,) = struct.unpack("<Q", head[:8]), struct.unpack("<I", head[8:])
             if _masked_crc(head[:8]) != crc:
-                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} has a wrong checksum.")
             offset = file.tell()
             body = file.read(length + 4)
             if len(body) < length + 4:
-                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} is cut off.")
             if _masked_crc(body[:length]) != struct.unpack("<I", body[length:])[0]:
-                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} has a wrong checksum.")
             yield offset, body[:length]
             count += 1
 
@@ -175,7 +177,8 @@ class DatasetInfo:
         """Reads `folder/dataset.json`.
 
         Raises:
-            DataError: it is missing, not JSON, or of another schema version.
+            DataError: it is missing.
+            DamagedData: it is not JSON, or of another schema version.
         """
         path = Path(folder) / "dataset.json"
         try:
@@ -183,11 +186,11 @@ class DatasetInfo:
         except FileNotFoundError:
             raise DataError(f"{str(folder)!r} holds no dataset.json: it is not prepared data.") from None
         except ValueError as error:
-            raise DataError(f"{str(path)!r} is not valid JSON: {error}.") from None
+            raise DamagedData(f"{str(path)!r} is not valid JSON: {error}.") from None
         if document.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
+            raise DamagedData(
                 f"{str(path)!r} has schema version {document.get('schema_version')!r}; "
-                f"this version reads {SCHEMA_VERSION}. Run `ganpipe preprocess` again."
+                f"this version reads {SCHEMA_VERSION}."
             )
         return cls(
             folder=Path(folder),
@@ -201,7 +204,8 @@ class DatasetInfo:
         """Returns the shard files of a split, in order, after checking that each has its size.
 
         Raises:
-            DataError: no such split, or a shard is missing or has another size than recorded.
+            DataError: no such split.
+            DamagedData: a shard is missing or has another size than recorded.
         """
         if split not in self.splits:
             raise DataError(
@@ -211,11 +215,11 @@ class DatasetInfo:
         for shard in self.splits[split]["shards"]:
             path = self.folder / shard["name"]
             if not path.is_file():
-                raise DataError(f"shard {str(path)!r} is missing. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"shard {str(path)!r} is missing.")
             if path.stat().st_size != shard["bytes"]:
-                raise DataError(
+                raise DamagedData(
                     f"damaged TFRecord file {str(path)!r}: it has {path.stat().st_size} bytes, "
-                    f"{shard['bytes']} were written. Run `ganpipe preprocess` again."
+                    f"{shard['bytes']} were written."
                 )
             paths.append(path)
         return paths
@@ -236,7 +240,7 @@ def iterate_split(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[
         try:
             batch = decode(tf.constant(pending))
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+            raise DamagedData(f"a record of split {split!r} cannot be decoded: {error.message}") from None
         keys = [key.decode() for key in batch["key"].numpy()]
         yield Split(batch["image"].numpy(), batch["label"].numpy(), keys)
 
@@ -260,7 +264,7 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
     """Reads a whole split into memory, checking every record's checksum.
 
     Raises:
-        DataError: a shard is missing, truncated or corrupt.
+        DamagedData: a shard is missing, truncated or corrupt.
     """
     images = np.empty((info.splits[split]["count"], *info.image_shape), np.uint8)
     labels = np.empty(len(images), np.int32)
@@ -272,8 +276,8 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
             labels[len(keys) : stop] = part.labels
         keys += part.keys
     if len(keys) != len(images):
-        raise DataError(
+        raise DamagedData(
             f"split {split!r} of {str(info.folder)!r} holds {len(keys)} records; "
-            f"dataset.json says {len(images)}. Run `ganpipe preprocess` again."
+            f"dataset.json says {len(images)}."
         )
     return Split(images, labels, keys)

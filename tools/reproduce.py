@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluated import METRICS_FILE
+from pipeline.evaluated import metrics_at
 from ssgan_tf.errors import GanpipeError
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
 from ssgan_tf.metrics.figures import in_words as words_for
@@ -35,6 +35,12 @@ from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.systems.recipe import Recipe
 
 TABLE = "reproduction"
+FLAGS = {
+    "data.dataset": "--dataset",
+    "data.labeled_rate": "--labeled-rate",
+    "data.labels_per_class": "--labels-per-class",
+    "train.preset": "--preset",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,13 +98,20 @@ def _chosen(names: list[str]) -> list[Recipe]:
 def run_options(recipe: Recipe, data_dir: Path | None, steps: int | None, more: list[str]) -> list[str]:
     """The options of `ganpipe run` for a recipe; later ones win."""
     mnist = f"idx:{data_dir / 'mnist'}" if data_dir else "tfds:mnist"
-    options = [option.format(mnist=mnist) for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, mnist), *(("--steps", str(steps)) if steps else ()), *more]
+
+
+def _documented(recipe: Recipe, mnist: str) -> list[str]:
+    """The recipe's settings as options: `--set` where a setting has no flag."""
+    options: list[str] = []
+    for name, value in recipe.reproduction.settings.items():  # type: ignore[union-attr]
+        text = str(value).format(mnist=mnist)
+        options += (FLAGS[name], text) if name in FLAGS else ("--set", f"{name}={text}")
+    return options
 
 
 def _without_paths(recipe: Recipe, steps: int | None, more: list[str]) -> list[str]:
-    options = [option.format(mnist="MNIST") for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, "MNIST"), *(("--steps", str(steps)) if steps else ()), *more]
 
 
 def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:
@@ -162,7 +175,7 @@ def _one_seed(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "evaluate" / METRICS_FILE).read_text())
+    return metrics_at(folder / "evaluate")
 
 
 def _classification(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluated import SAMPLES_FILE
 from pipeline.reporting.predictions import data_uri
+from pipeline.workspace import SAMPLES_FILE
 
 PICTURES = 6
 # below, a picture is one of few pixels, which a browser must not smooth

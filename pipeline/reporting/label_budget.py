@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
+from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.catalog import open_source
 from pipeline.sources.source import Source
 
@@ -38,7 +39,7 @@ def against_budget(
     if config.labeled_rate is None:
         return None
     # `at most`: what the source has, less what became test or validation images
-    histogram = info.document.get("class_histogram")
+    histogram = read_provenance(info.folder).get("class_histogram")
     if not histogram:
         return (
             f"A share of {config.labeled_rate:g} was asked for; how many labels there are is not known.",
@@ -70,10 +71,12 @@ def against_source(info: DatasetInfo, config: DataConfig, found: Mapping[str, in
     not_compared = "They were not compared with the source's labels"
     try:
         source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
-        digest = info.document["source"].get("digest")
-        if digest and source.digest() != digest:
+        digest = read_provenance(info.folder).get("source", {}).get("digest")
+        if digest is None:
+            return f"{not_compared}: the provenance of the prepared data is gone.", False
+        if source.digest() != digest:
             return f"{not_compared}: the source has changed since.", False
-        labels, names = labels_by_key(source), source.class_names()
+        labels, names = labels_by_key(info, source, found), source.class_names()
     except (DataError, UsageError) as error:
         return f"{not_compared}: {error}", False
     if names != info.class_names:
@@ -85,19 +88,17 @@ def against_source(info: DatasetInfo, config: DataConfig, found: Mapping[str, in
             f"The source was read again: {wrong:,} labels are not those that it gives, and it does not have "
             f"{unknown:,} of the images."
         ), True
-    given = sum(label >= 0 for label in labels.values())
-    return f"The source was read again: it gives each of them that label ({given:,} labels in all).", False
+    return "The source was read again: it gives each of them that label.", False
 
 
-def labels_by_key(source: Source) -> dict[str, int]:
-    """Record key to label of a source's training images: the only place that knows how they are keyed."""
-    seen: Counter[str] = Counter()
-    labels = {}
-    for key, label in source.labels("train"):
-        # equal images of an array source share their digest, and are numbered in order
-        labels[f"{key}.{seen[key]}" if seen[key] else key] = label
-        seen[key] += 1
-    return labels
+def labels_by_key(info: DatasetInfo, source: Source, keys: Iterable[str]) -> dict[str, int]:
+    """Record key to the source's label, of those training images that it still has.
+
+    The only place that knows how a record's key leads back to the source.
+    """
+    given = dict(source.labels("train"))
+    places = places_of(info.folder, set(keys))
+    return {key: given[place] for key, place in places.items() if place in given}
 
 
 def _held_out(info: DatasetInfo) -> Counter[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluated import PREDICTIONS_FILE
+from pipeline.workspace import PREDICTIONS_FILE
 
 THRESHOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 MISTAKES = 24

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import read_manifest
-from pipeline.config import RunConfig, as_document
-from pipeline.evaluated import METRICS_FILE
+from pipeline.chain.config import RunConfig, as_document
+from pipeline.chain.plan import chosen_model
+from pipeline.evaluated import metrics_at
+from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
@@ -22,6 +24,8 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
+from pipeline.workspace import Model, Workspace
+from ssgan_tf.file_names import CURVES, HISTORY
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 LISTED = 20
 
 
-def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Collects all of it; draws apart from the first appear in the answer only.
 
     Raises:
@@ -38,21 +42,26 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
     from ssgan_tf.records import DatasetInfo
 
     recipe = config.train.recipe
-    draw = workdir / f"seed-{config.seed}"
-    info = DatasetInfo.load(draw / "data")
-    metrics = _json(draw / recipe / "evaluate" / METRICS_FILE)
-    check_lineage(metrics, model=draw / recipe / "train", data=draw / "data")
+    model = chosen_model(config)
+    others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
+    models = {item.recipe: item for item in (model, *others)}
+    folder = workspace.model(config.seed, model)
+    info = DatasetInfo.load(workspace.data(config.seed))
+    metrics = metrics_at(folder / "evaluate", config.export.temperature)
+    check_lineage(metrics, model=folder / "train", data=workspace.data(config.seed))
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
-        "answer": _answer(workdir, summary),
+        "answer": _answer(workspace, models, summary),
         "budget": _budget(info, config) | {"images_in_training": metrics.get("images_in_training")},
-        "trust": _trust(draw / recipe / "evaluate", metrics, info) if "error" in metrics else None,
-        "training": _training(draw, [recipe, *sorted(set(summary["figures"]) - {recipe})]),
-        "generation": generated_section(draw / recipe, metrics),
-        "repeat": _repeat(config, draw / recipe / "train"),
-        "workdir": shlex.quote(str(workdir)),
+        "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
+        "training": _training(
+            {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
+        ),
+        "generation": generated_section(folder, metrics),
+        "repeat": _repeat(config, folder / "train"),
+        "workdir": shlex.quote(str(workspace.root)),
         "places": {name: summary[name] for name in ("classifier", "generator")},
     }
 
@@ -63,21 +72,15 @@ def _short(dataset: str) -> str:
     return f"{kind}:{Path(place).name}" if place else kind
 
 
-def _json(path: Path) -> dict[str, Any]:
-    from ssgan_tf.errors import DataError
-
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} cannot be read for the report: {error}.") from None
-
-
-def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+def _answer(
+    workspace: Workspace, places: Mapping[str, Model], summary: Mapping[str, Any]
+) -> dict[str, Any] | None:
     if not summary["figures"]:
         return None
     models = {}
     for name, figure in summary["figures"].items():
-        draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / METRICS_FILE) for s in summary["seeds"]]
+        folders = [workspace.result(seed, places[name], "evaluate") for seed in summary["seeds"]]
+        draws = [metrics_at(folder) for folder in folders]
         models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
     paired = summary.get("paired_difference")
     return {
@@ -90,7 +93,7 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
-    document = info.document
+    document, provenance = info.document, read_provenance(info.folder)
     per_class = document["labels_per_class"]
     return {
         "shape": info.image_shape,
@@ -102,8 +105,9 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "digest": document["labelled_digest"],
         "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
-        "rejected": document["rejected"][:LISTED],
-        "rejected_count": len(document["rejected"]),
+        "contradicted": sum(map(len, provenance.get("contradicted", []))),
+        "rejected": provenance.get("rejected", [])[:LISTED],
+        "rejected_count": document["rejected"],
     }
 
 
@@ -113,6 +117,9 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     from ssgan_tf.records import read_split
 
     predictions = Predictions.load(evaluated, metrics["temperature"])
+    # a person wants the file, not the record's opaque key
+    places = places_of(info.folder, predictions.keys)
+    predictions = replace(predictions, keys=[places.get(key, key) for key in predictions.keys])
     matrix, names = metrics["confusion_matrix"], info.class_names
     pairs = sorted(
         (
@@ -138,14 +145,13 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     }
 
 
-def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
+def _training(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     import numpy as np
 
     found = []
-    for recipe in recipes:
-        folder = draw / recipe / "train"
+    for recipe, folder in folders.items():
         manifest = read_manifest(folder)
-        with np.load(folder / "history.npz", allow_pickle=False) as history:
+        with np.load(folder / HISTORY, allow_pickle=False) as history:
             seconds = float(history["call_seconds"].sum())
         found.append(
             {
@@ -153,7 +159,7 @@ def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
                 "steps": manifest.summary["steps"] if manifest else 0,
                 "parameters": manifest.summary["parameters"] if manifest else {},
                 "seconds": seconds,
-                "curves": data_uri((folder / "losses.png").read_bytes()),
+                "curves": data_uri((folder / CURVES).read_bytes()),
             }
         )
     return found

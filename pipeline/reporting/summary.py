@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import RunConfig, as_document
+from pipeline.chain.config import RunConfig, as_document
+from pipeline.chain.plan import Node
 from pipeline.reporting.paired import (
     difference_over_draws,
     disagreement,
@@ -18,23 +19,21 @@ from pipeline.reporting.paired import (
 )
 from pipeline.reporting.predictions import Predictions
 from pipeline.terminal import Terminal
+from pipeline.workspace import CLASSIFIER, GENERATOR, Model, Workspace
+from ssgan_tf.whole_files import write_whole
 
-CONFIG_FILE = "config.yaml"
-SUMMARY_FILE = "summary.json"
 
-
-def save_config(config: RunConfig, workdir: Path) -> None:
-    """Writes the full configuration of a run to WORKDIR/config.yaml."""
+def save_config(config: RunConfig, workspace: Workspace) -> None:
+    """Writes the full configuration of a run into its working folder."""
     import yaml
 
-    path = workdir / CONFIG_FILE
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(yaml.safe_dump(as_document(config), sort_keys=False))
-    partial.rename(path)
+    write_whole(workspace.config, yaml.safe_dump(as_document(config), sort_keys=False))
 
 
-def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Collects the test errors of all draws and writes WORKDIR/summary.json.
+def summarise(
+    config: RunConfig, workspace: Workspace, made: Sequence[tuple[Node, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """Collects the test errors of all draws and writes the summary into the working folder.
 
     Returns:
         `figures` (recipe to `errors`, a list over draws, with `mean` and `interval`), `paired_difference`
@@ -46,16 +45,19 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
     answers: dict[str, list[Predictions]] = {}
     errors: dict[str, list[float]] = {}
     generation: dict[str, list[Mapping[str, Any]]] = {}
-    for name, summary in summaries.items():
-        _, _, rest = name.partition("/")
-        recipe, _, stage = rest.partition("/")
-        if stage == "evaluate" and "error" in summary:
+    models: dict[str, Model] = {}
+    for node, summary in made:
+        if node.stage.name != "evaluate" or node.model is None:
+            continue
+        recipe = node.model.recipe
+        models[recipe] = node.model
+        if "error" in summary:
             errors.setdefault(recipe, []).append(summary["error"])
-        if stage == "evaluate" and "generation" in summary:
+        if "generation" in summary:
             generation.setdefault(recipe, []).append(summary["generation"])
     figures = {}
     for recipe, values in errors.items():
-        folders = [workdir / f"seed-{seed}" / recipe / "evaluate" for seed in seeds]
+        folders = [workspace.result(seed, models[recipe], "evaluate") for seed in seeds]
         answers[recipe] = [Predictions.load(folder) for folder in folders]
         mean, low, high = mistakes_over_draws(answers[recipe])
         figures[recipe] = {"errors": values, "mean": mean, "interval": _pair(low, high)}
@@ -74,18 +76,15 @@ def summarise(config: RunConfig, workdir: Path, summaries: Mapping[str, Mapping[
             "interval": _pair(low, high),
             "by_draw": by_draw,
         }
-    first = summaries.get(f"seed-{config.seed}/data", {})
-    document["splits"] = first.get("splits", {})
-    document["classifier"] = _existing(workdir / f"seed-{config.seed}" / chosen / "export" / "classifier")
-    document["generator"] = _existing(workdir / f"seed-{config.seed}" / chosen / "export" / "generator")
-    path = workdir / SUMMARY_FILE
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
-    partial.rename(path)
+    document["splits"] = next((summary["splits"] for _, summary in made if "splits" in summary), {})
+    exported = workspace.result(config.seed, models.get(chosen, Model(chosen)), "export")
+    document["classifier"] = _existing(exported / CLASSIFIER)
+    document["generator"] = _existing(exported / GENERATOR)
+    write_whole(workspace.summary, json.dumps(document, indent=1) + "\n")
     return document
 
 
-def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) -> None:
+def show_summary(summary: Mapping[str, Any], workspace: Workspace, terminal: Terminal) -> None:
     """Prints the errors, whether the unlabelled images helped, and what to look at next."""
     terminal.say()
     rows = []
@@ -102,7 +101,7 @@ def show_summary(summary: Mapping[str, Any], workdir: Path, terminal: Terminal) 
         if summary[key]:
             terminal.say(f"{label + ' (SavedModel):':28}{summary[key]}")
     terminal.say(f"{'report:':28}{summary['report']}")
-    terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workdir}")
+    terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workspace.root}")
     if summary["classifier"]:
         terminal.say(f"{'serve it:':28}ganpipe serve {summary['classifier']}")
 

@@ -2,18 +2,97 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import TrainConfig
-from pipeline.errors import Interrupted, UsageError
+from pipeline.errors import DataError, Interrupted, UsageError
 from pipeline.interrupts import StopEvent, listening
 from pipeline.terminal import Terminal
+from ssgan_tf.training.options import LoopOptions
+
+if TYPE_CHECKING:
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.systems.recipe import Recipe, System
 
 NAME = "train"
 SPEED = "examples/s"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would be trained: the recipe and its settings, and the loop's."""
+
+    recipe: Recipe
+    settings: Any
+    options: LoopOptions
+
+
+def check_training(
+    config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
+) -> Planned:
+    """Checks all that can be known before the first step; builds no network and starts no device.
+
+    Args:
+        config: strategy, precision, intervals.
+        recipe_settings: overrides of the recipe's settings.
+        info: the prepared data, where it is there already.
+
+    Raises:
+        UsageError: a setting that the recipe or the machine does not allow, or a recipe that classifies and
+            data without classes.
+        DataError: the training split is empty, or lacks what the recipe needs: labels, a second class.
+    """
+    from ssgan_tf.recipes import load_recipe
+
+    recipe = load_recipe(config.recipe)
+    chosen = {"steps": config.steps, "batch_size": config.batch_size}
+    settings = recipe.configure(
+        config.preset, {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
+    )
+    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    values |= {"steps": settings.steps, "average_decay": decay}
+    planned = Planned(recipe, settings, LoopOptions(**{k: v for k, v in values.items() if v is not None}))
+    if info is not None:
+        _check_data(planned, _system(planned, config, info), config, info)
+    return planned
+
+
+def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
+    from ssgan_tf.systems.recipe import DataSpec
+
+    spec = DataSpec(info.image_shape, info.num_classes)
+    return planned.recipe.build(planned.settings, spec, config.precision)
+
+
+def _check_data(planned: Planned, system: System, config: TrainConfig, info: DatasetInfo) -> None:
+    from ssgan_tf.errors import NoLabels
+    from ssgan_tf.training.batches import check_batch_sizes
+    from ssgan_tf.training.cluster import place_of
+    from ssgan_tf.training.strategy import count_replicas
+
+    name, data = planned.recipe.name, str(info.folder)
+    if planned.recipe.needs_labels and info.num_classes < 2:
+        if not info.num_classes:
+            raise UsageError(f"recipe {name} classifies, but {data!r} has no classes.")
+        raise DataError(
+            f"recipe {name} classifies, but {data!r} has one class only: {info.class_names[0]!r}."
+        )
+    split = info.splits.get("train", {})
+    if not split.get("count"):
+        raise DataError(f"the training split of {data!r} holds no image.")
+    streams = system.streams()
+    if split.get("labelled") == 0 and any(stream.labelled_only for stream in streams.values()):
+        raise NoLabels(
+            f"no training image of {data!r} has a label, and recipe {name} trains on labelled images."
+        )
+    processes = place_of(config, os.environ).processes
+    check_batch_sizes(streams, count_replicas(config.strategy, config.replicas, processes))
 
 
 def run(
@@ -46,50 +125,23 @@ def run(
         Interrupted: `stop` was set before the last step.
         TrainingDiverged: a value that is not finite.
     """
-    from ssgan_tf.recipes import load_recipe
     from ssgan_tf.records import DatasetInfo
-    from ssgan_tf.systems.recipe import DataSpec
-    from ssgan_tf.training.loop import Loop, LoopOptions
+    from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
     from ssgan_tf.training.replicas import ReplicaRange
     from ssgan_tf.training.strategy import make_strategy
     from ssgan_tf.training.trained import TrainingRecord
 
-    recipe = load_recipe(config.recipe)
-    overrides = dict(recipe_settings)
-    overrides |= {
-        name: value
-        for name, value in (("steps", config.steps), ("batch_size", config.batch_size))
-        if value is not None
-    }
-    settings = recipe.configure(config.preset, overrides)
     info = DatasetInfo.load(data)
-    if recipe.needs_labels and not info.num_classes:
-        raise UsageError(f"recipe {recipe.name} classifies, but {str(data)!r} has no classes.")
+    planned = check_training(config, recipe_settings, info)
+    recipe, settings, options = planned.recipe, planned.settings, planned.options
     strategy = make_strategy(
         config.strategy,
         config.replicas,
         workers=config.workers.split(",") if config.workers else (),
         worker_index=config.worker_index,
     )
-    system = recipe.build(settings, DataSpec(info.image_shape, info.num_classes), config.precision)
-    options = LoopOptions(
-        steps=settings.steps,
-        average_decay=(
-            recipe.average_decay(settings) if config.average_decay is None else config.average_decay
-        ),
-        **{
-            name: getattr(config, name)
-            for name in (
-                "steps_per_call",
-                "summary_every",
-                "histogram_every",
-                "image_every",
-                "checkpoint_every",
-                "keep_checkpoints",
-            )
-        },
-    )
+    system = _system(planned, config, info)
     record = TrainingRecord(
         recipe=recipe.name,
         settings=recipe.describe(settings),

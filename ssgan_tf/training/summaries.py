@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Summaries:
         step: int,
         optimizers: Mapping[str, keras.optimizers.Optimizer],
         real: tf.Tensor,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         """Opens the event file; a new run gets its settings as text and HParams, and histograms at step 0.
 
@@ -71,11 +72,12 @@ class Summaries:
             step: where the run stands; the history is cut there.
             optimizers: whose learning rates are shown.
             real: training images uint8 [N, H, W, C], for pictures that compare.
+            on_warning: is told where the history of the steps before is lost.
         """
         if not self.write:
             return
         self._optimizers, self._real = optimizers, real
-        self.history.begin(step)
+        self.history.begin(step, on_warning)
         self._writer = tf.summary.create_file_writer(str(self.folder / "events"))
         if step == 0:
             with self._writer.as_default(step=0):

@@ -16,10 +16,11 @@ from pipeline.stages.export import stage as export
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.records import DatasetInfo, example_bytes, read_split, shard_name, write_records
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.trained import TrainingRecord
 
 CLASSES = tuple(f"digit {k}" for k in range(10))
@@ -81,7 +82,7 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "test": write_split(folder, "test", images[400:], labels[400:]),
     }
     document = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "source": {"name": "digits"},
         "image_shape": SHAPE,
         "class_names": CLASSES,
@@ -106,25 +107,19 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
     return read_split(DatasetInfo.load(prepared_digits), "test").images
 
 
-def metrics_of_an_evaluation(temperature: float = 1.0) -> dict:
-    """A few figures as the evaluate stage gives them."""
-    figures = [
-        Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19)),
-        Figure("brier", 0.2345, "Brier score", tempered=True),
-    ]
-    values, described = document(CLASSIFICATION, figures)
-    return values | {"count": 150, "split": "test", "temperature": temperature, "figures": described}
-
-
 @pytest.fixture(scope="session")
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
-    folder = tmp_path_factory.mktemp("export")
+    folder, evaluated = tmp_path_factory.mktemp("export"), tmp_path_factory.mktemp("evaluate")
+    figure = Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19))
+    values, described = document(CLASSIFICATION, [figure])
+    metrics = values | {"count": 150, "split": "test", "temperature": 1.0, "figures": described}
+    (evaluated / "metrics.json").write_text(json.dumps(metrics))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,
         data=prepared_digits,
-        metrics=metrics_of_an_evaluation(),
+        metrics=evaluated,
         output=folder,
         terminal=Terminal(quiet=True),
     )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import ExportConfig, RunConfig
+from pipeline.chain.config import RunConfig
+from pipeline.config import ExportConfig
 from pipeline.errors import DataError, GateRefused, UsageError
 from pipeline.exported.prediction_log import (
     WARMUP_FILE,
@@ -21,9 +22,9 @@ from pipeline.exported.prediction_log import (
     read_requests,
     write_requests,
 )
+from pipeline.stages.export import check
 from pipeline.stages.export import stage as export
 from pipeline.stages.export.check_cases import classifier_cases
-from pipeline.stages.export.stage import check
 from pipeline.terminal import Terminal
 from ssgan_tf.declare import build
 from ssgan_tf.savedmodel import weights_digest

@@ -172,7 +172,7 @@ def test_improved_gan_optimizers():
 
 def test_gaussian_takes_points_only():
     chosen = load_recipe("gaussian")
-    with pytest.raises(UsageError, match="--dataset gaussian"):
+    with pytest.raises(UsageError, match="data.dataset=gaussian"):
         chosen.build(chosen.configure("small", {}), DataSpec((28, 28, 1), 10))
 
 

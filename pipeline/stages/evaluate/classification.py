@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.config import EvaluateConfig
-from pipeline.evaluated import PREDICTIONS_FILE
 from pipeline.stages.evaluate.contents import Contents
 from pipeline.terminal import Terminal
+from pipeline.workspace import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
     from ssgan_tf.records import Split

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.chain.artifacts import read_manifest
 from pipeline.config import EvaluateConfig
 from pipeline.errors import DataError
-from pipeline.evaluated import METRICS_FILE, SAMPLES_FILE
 from pipeline.stages.evaluate.tables import show_classification, show_generation
 from pipeline.terminal import Terminal
+from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo, Split
@@ -76,7 +76,14 @@ def run(
         answers = ClassificationInputs(config, trained, split, contents, output, terminal)
         figures, missed = evaluate(CLASSIFICATION, answers)
         values, described = document(CLASSIFICATION, figures)
-        metrics = values | metrics | {"temperature": answers.temperature}
+        metrics = (
+            values
+            | metrics
+            | {
+                "temperature": answers.temperature,
+                "calibration_bins": config.calibration_bins,
+            }
+        )
         descriptions += described
         left_out |= missed
     if trained.system.generator is not None and config.samples:

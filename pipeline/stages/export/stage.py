@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import ExportConfig
 from pipeline.errors import DataError
+from pipeline.evaluated import metrics_at
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(
     *,
     model: Path,
     data: Path,
-    metrics: dict[str, Any] | None,
+    metrics: Path | None,
     output: Path,
     terminal: Terminal,
 ) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def run(
         config: version, formats, and how many images the check takes.
         model: folder of the train stage.
         data: folder of prepared data; the check's images come from its test split.
-        metrics: figures for the model card, or None.
+        metrics: folder of the evaluate stage, for the model card, or None.
         output: existing folder; gets `classifier/VERSION` and `generator/VERSION`.
         terminal: for progress.
 
@@ -91,7 +92,8 @@ def run(
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
-    inputs = _Inputs(config, trained, info, system, networks, confidence, metrics)
+    figures = metrics_at(metrics, config.temperature) if metrics else None
+    inputs = _Inputs(config, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:
         drafts = []
