@@ -43,6 +43,14 @@ class DataConfig:
         None, "side of the square record images; default: the source's own size", at_least(4)
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
+    background: int | str = setting(
+        "white",
+        "what shows through transparent pixels: white, black, or a grey level",
+        Rule(
+            "white, black, or a grey level from 0 to 255",
+            lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
+        ),
+    )
     test_rate: float = setting(
         0.2,
         "share of the labelled images that becomes the test split, where the source has none",
@@ -61,6 +69,11 @@ class DataConfig:
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
     runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
+
+    @property
+    def background_level(self) -> int:
+        """The background as a level 0..255."""
+        return {"white": 255, "black": 0}.get(self.background, self.background)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

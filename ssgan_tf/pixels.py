@@ -9,27 +9,106 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from ssgan_tf import admission, exif, image_files
 from ssgan_tf.triangle_filter import resize_weights
 
-MAX_PIXELS = 64 * 1024 * 1024
+MAX_PIXELS = image_files.MAX_PIXELS
+WHITE = 255
 
 
-def decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes PNG, JPEG, BMP or the first frame of a GIF.
+def decode(encoded: tf.Tensor, channels: int, background: int = WHITE) -> tf.Tensor:
+    """Decodes PNG, JPEG or BMP to the picture that a person sees.
+
+    Transparent pixels show the background, pictures stand upright as their Exif orientation says, and 16
+    bits a channel are scaled by as many of them as the picture uses.
 
     Args:
-        encoded: scalar string, the file's bytes.
+        encoded: scalar string, the file's bytes, from `admission.admitted` where they are a stranger's.
         channels: 1 (grey) or 3 (RGB).
+        background: level 0..255 behind transparent pixels.
 
     Returns:
         uint8 [h, w, channels].
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are no image of these formats.
+        tf.errors.InvalidArgumentError: the bytes are no image of these formats, or damaged.
     """
-    image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+    is_png = admission.is_png(encoded)
+
+    def others() -> tf.Tensor:
+        image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+        image.set_shape([None, None, None])
+        return to_channels(image, channels)
+
+    image = tf.cond(is_png, lambda: to_channels(_any_png(encoded, background), channels), others)
+    mark = tf.where(is_png, image_files.EXIF_MARK["PNG"], image_files.EXIF_MARK["JPEG"])
+    return exif.upright(image, exif.orientation(encoded, mark))
+
+
+def _any_png(encoded: tf.Tensor, background: int) -> tf.Tensor:
+    kind = tf.io.decode_raw(tf.strings.substr(encoded, image_files.PNG_DEPTH_AT, 2), tf.uint8)
+    grey = tf.logical_or(kind[1] == image_files.PNG_GREY, kind[1] == image_files.PNG_GREY_ALPHA)
+    special = tf.logical_or(kind[0] == 16, _is_transparent(encoded, kind[1]))
+    image = tf.cond(
+        special,
+        lambda: tf.cond(
+            kind[0] == 16,
+            lambda: png_picture(encoded, background, deep=True),
+            lambda: png_picture(encoded, background, deep=False),
+        ),
+        lambda: tf.io.decode_png(encoded, channels=3),
+    )
+    image = tf.cond(grey, lambda: image[..., :1], lambda: image)
     image.set_shape([None, None, None])
-    return to_channels(image, channels)
+    return image
+
+
+def _is_transparent(encoded: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+    def before(text: tf.Tensor, mark: bytes) -> tf.Tensor:
+        return tf.raw_ops.StringSplitV2(input=text[tf.newaxis], sep=tf.constant(mark), maxsplit=1).values
+
+    # asked for alpha, the decoder fills 1 instead of 255 into opaque pictures of few colours
+    chunks = before(before(encoded, image_files.PNG_DATA)[0], image_files.PNG_TRANSPARENCY)
+    return tf.logical_or(tf.bitwise.bitwise_and(kind, image_files.PNG_ALPHA) > 0, tf.size(chunks) > 1)
+
+
+def png_picture(encoded: tf.Tensor, background: int, *, deep: bool) -> tf.Tensor:
+    """Decodes a PNG with transparency or 16 bits a channel, and composes it over the background.
+
+    Args:
+        encoded: scalar string; of few colours only if it is transparent.
+        background: level 0..255.
+        deep: the file has 16 bits a channel.
+
+    Returns:
+        uint8 RGB [h, w, 3]; of a grey file three equal channels.
+    """
+    if not deep:
+        return compose(tf.io.decode_png(encoded, channels=4), background)
+    image = tf.cast(tf.io.decode_png(encoded, channels=4, dtype=tf.uint16), tf.float32)
+    colours, alpha = image[..., :3], image[..., 3:]
+    # cameras keep 10, 12 or 14 bits in such files: the largest value of as many bits becomes white
+    ranges = tf.constant(image_files.DEEP_RANGES, tf.float32)
+    colours *= 255.0 / tf.reduce_min(tf.where(ranges >= tf.reduce_max(colours), ranges, ranges[-1]))
+    image = tf.concat([colours, alpha * (255.0 / 65535.0)], -1)
+    return compose(tf.cast(image + 0.5, tf.uint8), background)
+
+
+def compose(image: tf.Tensor, background: int) -> tf.Tensor:
+    """Lays uint8 [..., c] with alpha as its last channel (c of 2 or 4) over a level 0..255; rounded.
+
+    Returns:
+        uint8 [..., c - 1].
+    """
+    colours, alpha = image[..., :-1], image[..., -1:]
+
+    def laid() -> tf.Tensor:
+        front, share = tf.cast(colours, tf.uint16), tf.cast(alpha, tf.uint16)
+        mixed = front * share + tf.constant(background, tf.uint16) * (255 - share) + 128
+        # division by 255, rounded, exact for these numbers
+        return tf.cast(tf.bitwise.right_shift(mixed + tf.bitwise.right_shift(mixed, 8), 8), tf.uint8)
+
+    return tf.cond(tf.reduce_all(alpha == 255), lambda: colours, laid)
 
 
 def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
@@ -37,18 +116,16 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 
     Grey from RGB is ITU-R BT.601 luma as in `tf.image.rgb_to_grayscale`.
     """
-    count = tf.shape(image)[-1]
-    if channels == 1:
-        return tf.cond(
-            count >= 3,
-            lambda: tf.image.rgb_to_grayscale(image[..., :3]),
-            lambda: image[..., :1],
-        )
-    return tf.cond(
-        count >= 3,
-        lambda: image[..., :3],
-        lambda: tf.repeat(image[..., :1], 3, axis=-1),
-    )
+
+    def from_colour() -> tf.Tensor:
+        return image[..., :3] if channels == 3 else tf.image.rgb_to_grayscale(image[..., :3])
+
+    def from_grey() -> tf.Tensor:
+        return image[..., :1] if channels == 1 else tf.repeat(image[..., :1], 3, axis=-1)
+
+    if image.shape[-1] is not None:
+        return from_colour() if image.shape[-1] >= 3 else from_grey()
+    return tf.cond(tf.shape(image)[-1] >= 3, from_colour, from_grey)
 
 
 def fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:

@@ -17,16 +17,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import google_crc32c
 import numpy as np
 import tensorflow as tf
 
+from ssgan_tf import pixels, tfrecord
 from ssgan_tf.errors import DamagedData, DataError
 
 SCHEMA_VERSION = 2
@@ -51,14 +50,14 @@ def example_bytes(*, png: bytes, height: int, width: int, channels: int, label: 
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     feature = {
-        "image/encoded": raw(png),
-        "image/format": raw(b"png"),
-        "image/height": ints(height),
-        "image/width": ints(width),
-        "image/channels": ints(channels),
-        "image/class/label": ints(label),
-        "image/labeled": ints(int(label != UNLABELLED)),
-        "image/key": raw(key.encode()),
+        tfrecord.ENCODED: raw(png),
+        tfrecord.FORMAT: raw(b"png"),
+        tfrecord.HEIGHT: ints(height),
+        tfrecord.WIDTH: ints(width),
+        tfrecord.CHANNELS: ints(channels),
+        tfrecord.LABEL: ints(label),
+        tfrecord.LABELED: ints(int(label != UNLABELLED)),
+        tfrecord.KEY: raw(key.encode()),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     return example.SerializeToString(deterministic=True)
@@ -67,11 +66,6 @@ def example_bytes(*, png: bytes, height: int, width: int, channels: int, label: 
 def shard_name(split: str, index: int, count: int) -> str:
     """Returns the file name of shard `index` of `count`, for example train-00000-of-00008.tfrecord."""
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
-
-
-def _masked_crc(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
@@ -84,15 +78,7 @@ def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
     digest, count, size = hashlib.sha256(), 0, 0
     with partial.open("wb") as file:
         for record in records:
-            length = struct.pack("<Q", len(record))
-            frame = b"".join(
-                (
-                    length,
-                    struct.pack("<I", _masked_crc(length)),
-                    record,
-                    struct.pack("<I", _masked_crc(record)),
-                )
-            )
+            frame = tfrecord.framed(record)
             file.write(frame)
             digest.update(frame)
             count += 1
@@ -109,28 +95,29 @@ def iterate_records(path: Path) -> Iterator[tuple[int, bytes]]:
     """
     with path.open("rb") as file:
         count = 0
-        while head := file.read(12):
+        while head := file.read(tfrecord.HEAD):
             bad = f"damaged TFRecord file {str(path)!r}: record {count}"
-            if len(head) < 12:
+            if len(head) < tfrecord.HEAD:
                 raise DamagedData(f"{bad} is cut off.")
-            (length,), (crc,) = struct.unpack("<Q", head[:8]), struct.unpack("<I", head[8:])
-            if _masked_crc(head[:8]) != crc:
+            length = tfrecord.length_in(head)
+            if length is None:
                 raise DamagedData(f"{bad} has a wrong checksum.")
             offset = file.tell()
-            body = file.read(length + 4)
-            if len(body) < length + 4:
+            body = file.read(length + tfrecord.TAIL)
+            if len(body) < length + tfrecord.TAIL:
                 raise DamagedData(f"{bad} is cut off.")
-            if _masked_crc(body[:length]) != struct.unpack("<I", body[length:])[0]:
+            payload = tfrecord.payload_of(body)
+            if payload is None:
                 raise DamagedData(f"{bad} has a wrong checksum.")
-            yield offset, body[:length]
+            yield offset, payload
             count += 1
 
 
 _FEATURES = {
-    "image/encoded": tf.io.FixedLenFeature([], tf.string),
-    "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-    "image/labeled": tf.io.FixedLenFeature([], tf.int64),
-    "image/key": tf.io.FixedLenFeature([], tf.string),
+    tfrecord.ENCODED: tf.io.FixedLenFeature([], tf.string),
+    tfrecord.LABEL: tf.io.FixedLenFeature([], tf.int64),
+    tfrecord.LABELED: tf.io.FixedLenFeature([], tf.int64),
+    tfrecord.KEY: tf.io.FixedLenFeature([], tf.string),
 }
 
 
@@ -149,11 +136,11 @@ def parse(serialized: tf.Tensor, shape: tuple[int, int, int]) -> dict[str, tf.Te
     def decode(png: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.io.decode_png(png, channels=shape[2]), shape)
 
-    images = tf.map_fn(decode, parsed["image/encoded"], fn_output_signature=tf.TensorSpec(shape, tf.uint8))
+    images = tf.map_fn(decode, parsed[tfrecord.ENCODED], fn_output_signature=tf.TensorSpec(shape, tf.uint8))
     return {
         "image": images,
-        "label": tf.cast(parsed["image/class/label"], tf.int32),
-        "key": parsed["image/key"],
+        "label": tf.cast(parsed[tfrecord.LABEL], tf.int32),
+        "key": parsed[tfrecord.KEY],
     }
 
 
@@ -171,6 +158,11 @@ class DatasetInfo:
     def num_classes(self) -> int:
         """Number of classes K (0 for a data set without any label)."""
         return len(self.class_names)
+
+    @property
+    def background(self) -> int:
+        """Level 0..255 that transparent pixels were laid over."""
+        return int(self.document.get("background", pixels.WHITE))
 
     @classmethod
     def load(cls, folder: Path) -> DatasetInfo:
@@ -251,11 +243,11 @@ def iterate_labels(info: DatasetInfo, split: str, block: int = 1024) -> Iterator
     Raises:
         DataError: a shard is missing, truncated or corrupt.
     """
-    features = {name: spec for name, spec in _FEATURES.items() if name != "image/encoded"}
+    features = {name: spec for name, spec in _FEATURES.items() if name != tfrecord.ENCODED}
     payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
     while pending := list(itertools.islice(payloads, block)):
         parsed = tf.io.parse_example(pending, features)
-        columns = (parsed[name].numpy() for name in ("image/key", "image/class/label", "image/labeled"))
+        columns = (parsed[name].numpy() for name in (tfrecord.KEY, tfrecord.LABEL, tfrecord.LABELED))
         for key, label, mask in zip(*columns, strict=True):
             yield key.decode(), int(label), int(mask)
 

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssgan_tf import bitmaps, pixels
+from ssgan_tf import admission, pixels, tfrecord
 from ssgan_tf.errors import UsageError
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
@@ -28,7 +28,8 @@ from ssgan_tf.training.trained import Trained
 
 CLASS_NAMES_FILE = "class_names.txt"
 SAMPLE_LIMIT = 1024
-ENCODED = "image/encoded"
+# a float image with a value outside is no picture in 0..255, whatever scale was meant
+LOWEST, HIGHEST = -255.0, 510.0
 
 Outputs = dict[str, tf.Tensor]
 
@@ -72,33 +73,39 @@ def weights_digest(network: Any) -> str:
     return digest.hexdigest()
 
 
-def decoded_records(encoded: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+def decoded_records(
+    encoded: tf.Tensor, shape: tuple[int, int, int], background: int = pixels.WHITE
+) -> tf.Tensor:
     """Decodes encoded images string [B] to record images uint8 [B, H, W, C], in the graph.
 
+    Transparent pixels are laid over the level `background`.
+
     Raises:
-        tf.errors.InvalidArgumentError: one of them is no PNG, JPEG, BMP or GIF, or a BMP that would be
-            misread.
+        tf.errors.InvalidArgumentError: one of them is not admitted (see `admission.admitted`) or damaged.
     """
     height, width, channels = shape
 
     def one(value: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies(
-            [tf.debugging.Assert(bitmaps.is_read_rightly(value), [bitmaps.REFUSED])]
-        ):
-            value = tf.identity(value)
-        return tf.ensure_shape(pixels.fit(pixels.decode(value, channels), height, width), shape)
+        image = pixels.decode(admission.admitted(value), channels, background)
+        return tf.ensure_shape(pixels.fit(image, height, width), shape)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
 
 
 def classifier_signatures(
-    system: System, networks: Networks, class_names: Sequence[str], confidence: Confidence
+    system: System,
+    networks: Networks,
+    class_names: Sequence[str],
+    confidence: Confidence,
+    background: int = pixels.WHITE,
 ) -> dict[str, Any]:
     """Builds the classifier's signatures as traced functions.
 
     `serving_default` takes `image` float32 [B, H, W, C] in 0..255, `serving_uint8` the same as uint8,
     `serving_bytes` takes `image_bytes` string [B]. They answer `probabilities` [B, K], `class_id` int64
-    [B], `label` string [B], `confidence` [B], `real_score` [B] and `abstain` bool [B].
+    [B], `label` string [B], `confidence` [B], `real_score` [B] and `abstain` bool [B]. An image with a value
+    that is not finite, below -255 or above 510 gets probabilities, confidence and real score 0 and abstain
+    true: it is no picture in 0..255.
 
     `classify` has the form that TensorFlow Serving's Classify call asks for: `inputs` string [B], each a
     serialised `tf.train.Example` with `image/encoded`, to `classes` string [B, K] and `scores` [B, K].
@@ -108,9 +115,13 @@ def classifier_signatures(
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
     def answers(image: tf.Tensor) -> Outputs:
+        # no comparison holds for a NaN
+        usable = tf.reduce_all(tf.logical_and(image >= LOWEST, image <= HIGHEST), axis=[1, 2, 3])
+        image = tf.where(usable[:, tf.newaxis, tf.newaxis, tf.newaxis], image, 0.0)
         with _read_once(networks):
             probabilities = classifier_probabilities(system, networks, image, confidence.temperature)
             real_score = system.real_score(networks, image)
+        probabilities = tf.where(usable[:, tf.newaxis], probabilities, 0.0)
         best = tf.argmax(probabilities, axis=-1)
         certainty = tf.reduce_max(probabilities, axis=-1)
         return {
@@ -118,8 +129,8 @@ def classifier_signatures(
             "class_id": best,
             "label": tf.gather(tf.constant(names), best),
             "confidence": certainty,
-            "real_score": real_score,
-            "abstain": certainty < confidence.abstain_below,
+            "real_score": tf.where(usable, real_score, 0.0),
+            "abstain": tf.logical_not(tf.logical_and(usable, certainty >= confidence.abstain_below)),
         }
 
     def from_float(image: tf.Tensor) -> Outputs:
@@ -129,11 +140,11 @@ def classifier_signatures(
         return answers(tf.cast(image, tf.float32))
 
     def from_bytes(image_bytes: tf.Tensor) -> Outputs:
-        return from_uint8(decoded_records(image_bytes, shape))
+        return from_uint8(decoded_records(image_bytes, shape, background))
 
     def from_examples(inputs: tf.Tensor) -> Outputs:
-        parsed = tf.io.parse_example(inputs, {ENCODED: tf.io.FixedLenFeature([], tf.string)})
-        scores = from_bytes(parsed[ENCODED])["probabilities"]
+        parsed = tf.io.parse_example(inputs, {tfrecord.ENCODED: tf.io.FixedLenFeature([], tf.string)})
+        scores = from_bytes(parsed[tfrecord.ENCODED])["probabilities"]
         return {"classes": tf.broadcast_to(tf.constant(names), tf.shape(scores)), "scores": scores}
 
     return {
@@ -180,6 +191,7 @@ def save_classifier(
     networks: Networks,
     class_names: Sequence[str],
     confidence: Confidence | None = None,
+    background: int = pixels.WHITE,
 ) -> None:
     """Writes the classifier as a SavedModel, the class names as its asset `class_names.txt`.
 
@@ -189,6 +201,7 @@ def save_classifier(
         networks: its networks; only the classifying one is saved.
         class_names: K names.
         confidence: temperature and threshold.
+        background: level 0..255 behind transparent pixels, as in the training data.
 
     Raises:
         UsageError: the system has no classifier.
@@ -197,7 +210,7 @@ def save_classifier(
         raise UsageError(f"{type(system).__name__} has no classifier: it is trained without labels.")
     network = networks[system.classifier]
     alone: Networks = {system.classifier: network}
-    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence())
+    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence(), background)
     with tempfile.TemporaryDirectory() as scratch:
         names = Path(scratch) / CLASS_NAMES_FILE
         names.write_text("".join(name.replace("\n", " ") + "\n" for name in class_names), encoding="utf-8")

@@ -51,15 +51,6 @@ else:
     )
 
 
-def settings_of(config: RunConfig, section: str) -> Any:
-    """A stage's settings, with those that follow from another stage's filled in."""
-    settings = getattr(config, section)
-    if section == "evaluate" and settings.temperature is None:
-        # the figures are those of the probabilities that the exported model gives
-        return dataclasses.replace(settings, temperature=config.export.temperature)
-    return settings
-
-
 def load_config(
     *,
     file: Path | None = None,

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest, sha256_of
 from pipeline.chain.code import code_digests
-from pipeline.chain.config import RunConfig, settings_of
+from pipeline.chain.config import RunConfig
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
 from pipeline.chain.stages import SOURCE, STAGES, Stage, stage_named
 from pipeline.errors import UsageError
@@ -190,7 +190,7 @@ def plan_stage(
         model: which model it is for; None where it belongs to the draw.
         stop: ends training early.
     """
-    settings = settings_of(config, stage.section)
+    settings = settings_of(stage, config)
     inputs = {key: made[name] for key, name in stage.inputs.items() if name in made}
     parameters = _parameters(settings)
     if stage.seeded:
@@ -223,6 +223,17 @@ def plan_stage(
         publishes=stage.publishes(settings),
         origin=origin,
     )
+
+
+def settings_of(stage: Stage, config: RunConfig) -> Any:
+    """A stage's settings, those that it borrows filled in."""
+    settings = getattr(config, stage.section)
+    borrowed = {}
+    for name, dotted in stage.borrows.items():
+        section, _, theirs = dotted.partition(".")
+        if getattr(settings, name) is None:
+            borrowed[name] = getattr(getattr(config, section), theirs)
+    return dataclasses.replace(settings, **borrowed)
 
 
 def _recipe_module(name: str) -> str:

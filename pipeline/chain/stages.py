@@ -59,6 +59,7 @@ class Stage:
         seeded: the seed of the draw decides its result.
         reads_recipe: the recipe's settings decide its result.
         resumes_from: what lies in an unfinished result that can be continued; None: it starts afresh.
+        borrows: its settings that, where none is given, are another section's: name to dotted setting.
         keeps: what of the returned summary goes into the manifest.
         code: modules besides its own that it imports by computed names.
         publishes: False in a process that only helps another one, which publishes.
@@ -77,6 +78,7 @@ class Stage:
     seeded: bool = False
     reads_recipe: bool = False
     resumes_from: str | None = None
+    borrows: Mapping[str, str] = field(default_factory=dict)
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     code: tuple[str, ...] = ()
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
@@ -116,6 +118,7 @@ STAGES = (
             "data.labelled_keys",
             "data.image_size",
             "data.channels",
+            "data.background",
             "data.test_rate",
             "data.validation_rate",
             "data.shards",
@@ -159,6 +162,7 @@ STAGES = (
         summary="Evaluate a trained recipe on the held-out split.",
         options=("train.recipe", "evaluate.split"),
         for_baseline=True,
+        borrows={"temperature": "export.temperature"},
     ),
     Stage(
         name="export",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import DataError
-
-LITE_FILE = Path("assets.extra") / "classifier.tflite"
-LITE_INT8_FILE = Path("assets.extra") / "classifier_int8.tflite"
+from pipeline.exported import layout
 
 
 class LiteModel:
@@ -34,7 +33,7 @@ class LiteModel:
         try:
             # from memory: the C++ that maps a file has no way to say why it could not
             interpreter = _interpreter_class()(model_content=path.read_bytes(), num_threads=threads)
-            self._runner = interpreter.get_signature_runner("serving_default")
+            self._runner = interpreter.get_signature_runner(layout.DEFAULT)
             details = self._runner.get_input_details()["image"]
         except (ValueError, KeyError, RuntimeError) as error:
             raise DataError(f"{str(path)!r} is no LiteRT classifier: {error}.") from None
@@ -49,6 +48,28 @@ class LiteModel:
             `probabilities` [B, K], `class_id`, `confidence`, `real_score` and `abstain`, each [B].
         """
         return self._runner(image=images.astype(np.float32))
+
+
+def write_background(folder: Path, level: int) -> None:
+    """Writes into a SavedModel's folder over which level 0..255 transparent pixels are laid."""
+    place = folder / layout.PIXELS_FILE
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"background": level}) + "\n")
+
+
+def read_background(folder: Path) -> int:
+    """Returns what `write_background` wrote; white in exports that are older than it.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    place = folder / layout.PIXELS_FILE
+    if not place.exists():
+        return 255
+    try:
+        return int(json.loads(place.read_text())["background"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{str(place)!r} is damaged: {error}. Export again.") from None
 
 
 def _interpreter_class() -> Any:

@@ -1,96 +1,65 @@
-"""Images of a source into pixels: the header is checked before anything is unpacked."""
+"""Image files into pixels, as the served graph sees them; and records back into files."""
 
 from __future__ import annotations
-
-import io
-import warnings
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf import bitmaps, pixels
-
-FORMATS = ("PNG", "JPEG", "BMP", "GIF")
-# what TensorFlow reads rightly: it takes the palette indices of a BMP for grey levels
-_BMP_LAYOUTS = ("L", "BGR", "BGRX", "BGRA")
-
-
-class Rejected(Exception):
-    """An image that cannot be used; its text is the reason, without paths or times."""
+from pipeline.images.conversion import DAMAGED, as_decodable
+from pipeline.images.exif import orientation, upright
+from pipeline.images.headers import read_header
+from pipeline.images.rejected import OutOfMemory, Rejected
+from ssgan_tf import pixels
 
 
-def check_header(encoded: bytes) -> None:
-    """Looks at format and size, without decoding, so that a small file cannot unpack to a huge image.
-
-    Raises:
-        Rejected: not one of PNG, JPEG, BMP and GIF, too large, or of a kind that would be misread.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    if not encoded:
-        raise Rejected("the file is empty")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-                count = image.width * image.height
-                if count > pixels.MAX_PIXELS:
-                    raise Rejected(_too_large(image.width, image.height))
-                if image.format == "GIF":
-                    # all frames are unpacked to get at the first
-                    frames = getattr(image, "n_frames", 1)
-                    if count * frames > pixels.MAX_PIXELS:
-                        raise Rejected(f"{frames} frames of {_too_large(image.width, image.height)}")
-                if image.format == "BMP" and (image.mode == "P" or _layout(image) not in _BMP_LAYOUTS):
-                    raise Rejected(bitmaps.REFUSED)
-    except Image.DecompressionBombError:
-        raise Rejected("more pixels than can be read") from None
-    except UnidentifiedImageError:
-        raise Rejected("not a PNG, JPEG, BMP or GIF image") from None
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError, TypeError):
-        raise Rejected("its header is damaged") from None
-
-
-def _layout(image: Any) -> str:
-    # Pillow's description of the pixel data: how it is packed, where it begins, and its layout
-    packing, *_, detail = image.tile[0]
-    return (detail[0] if isinstance(detail, tuple) else detail) if packing == "raw" else packing
-
-
-def _too_large(width: int, height: int) -> str:
-    return f"{width} x {height} pixels, more than the {pixels.MAX_PIXELS} that can be read"
-
-
-def decode(encoded: bytes, channels: int = 0) -> np.ndarray:
-    """Decodes a file's bytes after checking its header.
+def decode(encoded: bytes, channels: int = 0, background: int = pixels.WHITE) -> np.ndarray:
+    """Decodes a file's bytes after looking at its header; the picture of `ssgan_tf.pixels.decode`.
 
     Args:
-        encoded: PNG, JPEG, BMP or GIF (its first frame).
-        channels: 1 or 3; 0 leaves them as stored.
+        encoded: a file of `pipeline.images.formats` (of a GIF its first frame).
+        channels: 1 or 3; 0 leaves grey grey and colour coloured.
+        background: level 0..255 behind transparent pixels.
 
     Returns:
         uint8 [h, w, c].
 
     Raises:
         Rejected: the bytes cannot be decoded.
+        OutOfMemory: the image does not fit into memory.
     """
-    check_header(encoded)
+    header = read_header(encoded)
     try:
-        if channels:
-            return pixels.decode(tf.constant(encoded), channels).numpy()
-        return tf.io.decode_image(encoded, channels=0, expand_animations=False).numpy()
-    except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+        plain = as_decodable(encoded, header)
+        if plain is not encoded:
+            header = read_header(plain)
+        if header.format == "PNG" and (header.alpha or header.deep):
+            image = pixels.png_picture(plain, background, deep=header.deep)
+            image = image[..., :1] if header.grey else image
+        else:
+            image = tf.io.decode_image(plain, channels=0, expand_animations=False)
+            if header.format == "BMP":
+                image = image[..., :3]
+        picture = (pixels.to_channels(image, channels) if channels else image).numpy()
+    except tf.errors.InvalidArgumentError:
         # TensorFlow's own text names operations of the graph, which say nothing to a user
-        raise Rejected("the image data is damaged or cut off") from None
+        raise Rejected(DAMAGED) from None
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise OutOfMemory(
+            f"out of memory: an image of {header.width} x {header.height} pixels does not fit. "
+            "Use fewer workers, or a machine with more memory."
+        ) from None
+    return upright(picture, orientation(plain, header.format))
 
 
-def record_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def record_images(
+    images: np.ndarray, shape: tuple[int, int, int], background: int = pixels.WHITE
+) -> np.ndarray:
     """Brings images to the record's channels and size, by the code that the served graph uses.
 
     Args:
-        images: uint8 [N, h, w, c].
+        images: uint8 [N, h, w, c]; with c of 2 or 4 the last channel is alpha.
         shape: (H, W, C) of the records.
+        background: level 0..255 behind transparent pixels.
 
     Returns:
         uint8 [N, H, W, C].
@@ -98,7 +67,10 @@ def record_images(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray
     height, width, channels = shape
     if images.shape[1:] == shape:
         return images
-    return pixels.fit(pixels.to_channels(tf.constant(images), channels), height, width).numpy()
+    image = tf.constant(images)
+    if images.shape[-1] in (2, 4):
+        image = pixels.compose(image, background)
+    return pixels.fit(pixels.to_channels(image, channels), height, width).numpy()
 
 
 def encode(images: np.ndarray) -> list[bytes]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.catalog import open_source
-from pipeline.sources.source import Source
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
@@ -76,29 +75,20 @@ def against_source(info: DatasetInfo, config: DataConfig, found: Mapping[str, in
             return f"{not_compared}: the provenance of the prepared data is gone.", False
         if source.digest() != digest:
             return f"{not_compared}: the source has changed since.", False
-        labels, names = labels_by_key(info, source, found), source.class_names()
+        labels, names = dict(source.labels("train")), source.class_names()
     except (DataError, UsageError) as error:
         return f"{not_compared}: {error}", False
     if names != info.class_names:
         return f"{not_compared}: its classes have changed since.", False
-    unknown = sum(key not in labels for key in found)
-    wrong = sum(labels.get(key, label) != label for key, label in found.items())
+    places = places_of(info.folder, found)
+    unknown = sum(places.get(key) not in labels for key in found)
+    wrong = sum(labels.get(places.get(key, ""), label) != label for key, label in found.items())
     if unknown or wrong:
         return (
             f"The source was read again: {wrong:,} labels are not those that it gives, and it does not have "
             f"{unknown:,} of the images."
         ), True
     return "The source was read again: it gives each of them that label.", False
-
-
-def labels_by_key(info: DatasetInfo, source: Source, keys: Iterable[str]) -> dict[str, int]:
-    """Record key to the source's label, of those training images that it still has.
-
-    The only place that knows how a record's key leads back to the source.
-    """
-    given = dict(source.labels("train"))
-    places = places_of(info.folder, set(keys))
-    return {key: given[place] for key, place in places.items() if place in given}
 
 
 def _held_out(info: DatasetInfo) -> Counter[str]:

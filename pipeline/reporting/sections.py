@@ -45,10 +45,10 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     model = chosen_model(config)
     others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
     models = {item.recipe: item for item in (model, *others)}
-    folder = workspace.model(config.seed, model)
-    info = DatasetInfo.load(workspace.data(config.seed))
+    folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
+    info = DatasetInfo.load(data)
     metrics = metrics_at(folder / "evaluate", config.export.temperature)
-    check_lineage(metrics, model=folder / "train", data=workspace.data(config.seed))
+    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),

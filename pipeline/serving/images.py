@@ -1,60 +1,48 @@
-"""How large is an encoded image? Read from its header, before anything is decoded.
+"""Encoded images in requests: measured before they wait, made decodable before they are computed.
 
-A few hundred bytes of PNG can claim 4 gigapixels. `ssgan_tf.pixels` decodes inside the graph, where
-nothing would stop it, so every image is measured here first.
+Which files are admitted, `pipeline.images` says. String inputs that are no image pass: the model's own
+graph answers for them.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
 
+from pipeline.images.conversion import as_decodable
+from pipeline.images.formats import format_of
+from pipeline.images.headers import Header, read_header
+from pipeline.images.rejected import Rejected
 from pipeline.serving.status import invalid
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
-# TensorFlow decodes it, Pillow cannot measure it
-_JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 _UNKNOWN_PIXELS = 1
+# what formats that are converted begin with, for a quick look into serialised examples
+_CONVERTED = (b"GIF8", b"WEBP", b"II*\0", b"MM\0*")
 
 
 def pixels(encoded: bytes, limit: int) -> int:
-    """Returns the number of pixels that an image's header claims.
-
-    Bytes that are no image count 1: the decoder refuses them, at no cost.
+    """Returns the number of pixels that an image's header claims; 1 for bytes that are no image.
 
     Args:
         encoded: the file's bytes.
         limit: the most pixels allowed.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, more than `limit`, or a header that cannot be read.
+        ServingError: INVALID_ARGUMENT, an image that is not admitted, or larger than `limit`.
     """
-    if encoded.startswith(_JPEG_XL):
-        raise invalid("JPEG XL images are not taken. Send PNG, JPEG, BMP or GIF.")
-    if not encoded.startswith(_MAGIC):
+    if not format_of(encoded):
         return _UNKNOWN_PIXELS
+    return _header(encoded, limit).pixels
+
+
+def _header(encoded: bytes, limit: int) -> Header:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
-                width, height = image.size
-    except Image.DecompressionBombError:
-        raise invalid(f"The image has more pixels than the {limit} allowed.") from None
-    except UnidentifiedImageError:
-        raise invalid("The image's header cannot be read: it is damaged, cut off, or no image.") from None
-    except Exception as error:
-        # Pillow's parsers raise many kinds on broken headers
-        raise invalid(f"The image's header cannot be read: {str(error)[:200]}.") from None
-    if width * height > limit:
-        raise invalid(
-            f"The image has {width}x{height} pixels, more than the {limit} allowed. Send a smaller one."
-        )
-    return width * height
+        return read_header(encoded, limit)
+    except Rejected as reason:
+        raise invalid(str(reason)) from None
 
 
 def costs(values: Iterable[bytes], limit: int, in_examples: bool) -> list[int]:
@@ -72,19 +60,71 @@ def costs(values: Iterable[bytes], limit: int, in_examples: bool) -> list[int]:
     for value in values:
         total = pixels(value, limit)
         if in_examples:
-            total += sum(pixels(inner, limit) for inner in _inside(value))
+            inside = _parsed(value)
+            total += sum(pixels(inner, limit) for values in _lists(inside) for inner in values)
             if total > limit:
                 raise invalid(f"The example's images have {total} pixels, more than the {limit} allowed.")
         found.append(total)
     return found
 
 
-def _inside(serialized: bytes) -> Iterator[bytes]:
+def decodable(values: np.ndarray, in_examples: bool) -> np.ndarray:
+    """Turns GIF, WebP and TIFF images among string inputs into PNG.
+
+    Args:
+        values: object array of bytes that `costs` let pass.
+        in_examples: also those in serialised examples.
+
+    Returns:
+        The array itself where there is none of them, else a new one.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, an image is damaged.
+    """
+    flat = values.ravel()
+    changed = {
+        place: _in_example(value) if in_examples else _plain(value)
+        for place, value in enumerate(flat)
+        if (any(mark in value for mark in _CONVERTED) if in_examples else _is_converted(value))
+    }
+    if not changed:
+        return values
+    flat = flat.copy()
+    for place, value in changed.items():
+        flat[place] = value
+    return flat.reshape(values.shape)
+
+
+def _is_converted(value: bytes) -> bool:
+    return value.startswith(_CONVERTED) or value[8:12] == b"WEBP"
+
+
+def _plain(encoded: bytes) -> bytes:
+    if not format_of(encoded):
+        return encoded
+    try:
+        return as_decodable(encoded, read_header(encoded))
+    except Rejected as reason:
+        raise invalid(str(reason)) from None
+
+
+def _in_example(serialized: bytes) -> bytes:
+    example = _parsed(serialized)
+    for values in _lists(example):
+        values[:] = [_plain(value) for value in values]
+    return example.SerializeToString()
+
+
+def _parsed(serialized: bytes) -> Any:
     example = tf.train.Example()
     try:
         example.ParseFromString(serialized)
     except Exception:
         # not an example: the graph's own parser says so
-        return
+        return tf.train.Example()
+    return example
+
+
+def _lists(example: Any) -> Iterator[Any]:
     for feature in example.features.feature.values():
-        yield from feature.bytes_list.value
+        yield feature.bytes_list.value

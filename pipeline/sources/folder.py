@@ -5,7 +5,7 @@
     PATH/train/..., test/...      splits
     PATH/**/*.png + a CSV         only the CSV's labels count (pipeline.sources.label_file)
 
-PNG, JPEG, BMP and the first frame of a GIF; grey or colour.
+Which files are images, and which of them are read, `pipeline.images` says.
 """
 
 from __future__ import annotations

@@ -66,9 +66,15 @@ class Checkpoints:
             if not np.array_equal(stored[name], variable.numpy(), equal_nan=True):
                 raise DataError(f"checkpoint {str(path)!r} was not written whole ({name} differs).")
         self._damaged.pop(step, None)
-        tf.compat.v1.train.update_checkpoint_state(str(self.folder), path.name)
         self.tidy(step)
+        self._name_newest(path.name)
         return path
+
+    def _name_newest(self, name: str) -> None:
+        # TensorFlow's own format, for `tf.train.latest_checkpoint` and TensorBoard
+        partial = self.folder / f"{STATE}.partial"
+        partial.write_text(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n')
+        partial.rename(self.folder / STATE)
 
     def tidy(self, step: int) -> None:
         """Removes what is older than the newest few up to `step`, damaged or left by interrupted writes."""

@@ -20,6 +20,7 @@ from ssgan_tf.errors import DataError
 from ssgan_tf.records import DatasetInfo, iterate_records, parse
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Batch, Stream
+from ssgan_tf.tfrecord import LABEL
 from ssgan_tf.training.batches import labelled_rows, shuffled_indices, stream_number
 from ssgan_tf.training.replicas import ReplicaRange
 
@@ -135,4 +136,4 @@ class RecordIndex:
 
 def _label(payload: bytes) -> int:
     example = tf.train.Example.FromString(payload)
-    return example.features.feature["image/class/label"].int64_list.value[0]
+    return example.features.feature[LABEL].int64_list.value[0]

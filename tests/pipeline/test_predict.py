@@ -89,7 +89,7 @@ def test_a_bad_image_has_a_row_and_stops_nothing(exported, pictures, tmp_path):
     assert summary["failed"] == 3
     rows = {Path(row["path"]).name: row for row in read_csv(tmp_path / "rows.csv")}
     assert rows["20-cut.png"]["error"] == "the image data is damaged or cut off"
-    assert rows["21-text.jpg"]["error"] == "not a PNG, JPEG, BMP or GIF image"
+    assert rows["21-text.jpg"]["error"] == "not a PNG, JPEG, BMP, GIF, WebP or TIFF image"
     assert rows["22-empty.gif"]["error"] == "the file is empty"
     for name in ("20-cut.png", "21-text.jpg", "22-empty.gif"):
         assert all(not value for key, value in rows[name].items() if key not in ("path", "error"))
@@ -97,7 +97,7 @@ def test_a_bad_image_has_a_row_and_stops_nothing(exported, pictures, tmp_path):
 
 
 def test_a_file_that_vanishes_is_a_row(exported, pictures, tmp_path, monkeypatch):
-    from pipeline.stages.predict.stage import inputs
+    from pipeline.stages.predict import inputs
 
     gone = [*find_entries([str(pictures / "00.png")]), inputs.Entry(str(tmp_path / "gone.png"))]
     monkeypatch.setattr(inputs, "find_entries", lambda given: gone)
@@ -168,7 +168,7 @@ def test_records_are_read_and_damaged_ones_reported(exported, prepared_digits, d
 
 @pytest.mark.parametrize("runner", ["in_memory", "multi_processing"])
 def test_beam_gives_the_direct_ways_bytes(exported, pictures, prepared_digits, tmp_path, runner, monkeypatch):
-    from pipeline.stages.predict.stage import blocks
+    from pipeline.stages.predict import blocks
 
     monkeypatch.setattr(blocks, "BLOCK", 40)
     inputs = [prepared_digits / "test-00000-of-00001.tfrecord", pictures]
@@ -276,3 +276,18 @@ def test_an_output_that_cannot_be_written_is_one_message(exported, pictures, tmp
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="a part of the path is a file"):
         run(exported, [pictures], tmp_path / "file" / "rows.csv")
+
+
+def test_memory_that_runs_out_stops_the_run_and_drops_no_image(exported, pictures, tmp_path, monkeypatch):
+    from pipeline.images.rejected import OutOfMemory
+    from pipeline.stages.predict.classifiers import SavedModelClassifier, open_classifier
+
+    def out_of_memory(**_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    classifier = open_classifier(exported[0].resolve(), "savedmodel")
+    assert isinstance(classifier, SavedModelClassifier)
+    monkeypatch.setattr(classifier, "_function", out_of_memory)
+    with pytest.raises(OutOfMemory, match="out of memory: 13 image.*--batch-size"):
+        run(exported, [pictures], tmp_path / "rows.csv")
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,8 @@ from PIL import Image
 from pipeline.chain.config import load_config
 from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError, exit_code
-from pipeline.images.decoding import Rejected, decode, record_images
+from pipeline.images.decoding import decode, record_images
+from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.terminal import Terminal
@@ -120,11 +121,20 @@ DEEP = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
 BITS = colours().convert("1")
 PALETTE = colours().quantize(32)
 FRAMES = [colours(number).quantize(64) for number in (1, 2)]
+
+
+def laid_on_white(image: Image.Image, transparent: int) -> Image.Image:
+    """A palette image whose entry `transparent` shows white."""
+    pixels = np.asarray(image.convert("RGB")).copy()
+    pixels[np.asarray(image) == transparent] = 255
+    return Image.fromarray(pixels)
+
+
 FINE = {"quality": 95, "subsampling": 0}
 
 KINDS = {
     "palette": (encoded(PALETTE), PALETTE, 0),
-    "transparent": (encoded(PALETTE, transparency=0), PALETTE, 0),
+    "transparent": (encoded(PALETTE, transparency=0), laid_on_white(PALETTE, 0), 0),
     "rgba": (encoded(colours().convert("RGBA")), colours(), 0),
     "grey-alpha": (encoded(colours().convert("LA")), GREY, 0),
     "bits": (encoded(BITS), BITS, 0),
@@ -169,13 +179,13 @@ def noise(kind: str) -> bytes:
 
 BAD = {
     "empty": (b"", "empty"),
-    "text": (b"hello", "not a PNG, JPEG, BMP or GIF"),
-    "tiff": (encoded(colours(), "TIFF"), "not a PNG, JPEG, BMP or GIF"),
+    "text": (b"hello", "not a PNG, JPEG, BMP, GIF, WebP or TIFF"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(20), "HEIC images are not taken"),
     "cut-png": (noise("PNG")[:2000], "damaged or cut off"),
     "cut-jpeg": (noise("JPEG")[:900], "damaged or cut off"),
     "cut-header": (noise("PNG")[:20], "damaged"),
     "bomb": (bomb(9_000), "9000 x 9000 pixels, more than"),
-    "huge-bomb": (bomb(60_000), "more pixels than"),
+    "huge-bomb": (bomb(60_000), "60000 x 60000 pixels, more than"),
     "palette-bmp": (encoded(PALETTE, "BMP"), "store it as PNG"),
 }
 
@@ -219,7 +229,9 @@ def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
 def test_the_message_of_a_worker_process_is_the_same(tmp_path):
     tree(tmp_path / "in")
     (tmp_path / "in" / "cat" / "x.png").write_bytes(b"?")
-    with pytest.raises(DataError, match="'cat/x.png' cannot be used: not a PNG, JPEG, BMP or GIF image.$"):
+    with pytest.raises(
+        DataError, match="'cat/x.png' cannot be used: not a PNG, JPEG, BMP, GIF, WebP or TIFF image.$"
+    ):
         prepare(tmp_path / "out", tmp_path / "in", strict=True, runner="multi_processing", workers=1)
 
 
@@ -366,3 +378,35 @@ def test_a_source_that_grows_while_it_is_read_is_refused_at_the_end(tmp_path, mo
     with pytest.raises(DataError, match=r"changed while it was being read\. Run again"):
         prepare(tmp_path / "out", tmp_path / "in")
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(tmp_path):
+    tree(tmp_path / "in")
+    clear = Image.new("RGBA", (10, 12))
+    for number, (suffix, kind) in enumerate(
+        (("webp", "WEBP"), ("tif", "TIFF"), ("tiff", "TIFF"), ("png", "PNG"))
+    ):
+        image = clear if kind != "PNG" else Image.new("RGBA", (10, 12), (number, 0, 0, 0))
+        (tmp_path / "in" / f"x{number}.{suffix}").write_bytes(encoded(image, kind))
+    (tmp_path / "in" / "y.jfif").write_bytes(encoded(colours(50), "JPEG"))
+    (tmp_path / "in" / "z.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", background=77)
+    assert document["background"] == 77
+    assert read_provenance(tmp_path / "out")["rejected"] == [
+        {"place": "z.heic", "reason": "HEIC images are not taken; store it as PNG or JPEG"}
+    ]
+    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+    places = places_of(tmp_path / "out", read.keys)
+    images = {places[key]: image for key, image in zip(read.keys, read.images, strict=True)}
+    assert "y.jfif" in images
+    # equal pictures in two formats: the file's bytes tell them apart, the pixels do not
+    for number, suffix in enumerate(("webp", "tif", "tiff", "png")):
+        if (key := f"x{number}.{suffix}") in images:
+            assert (images[key] == 77).all()
+    assert sum(key.startswith("x") for key in images) >= 3
+
+
+@pytest.mark.parametrize("value", ["grey", 256, -1, 3.5])
+def test_a_background_that_is_no_level_is_refused(value):
+    with pytest.raises(UsageError, match="white, black, or a grey level from 0 to 255"):
+        load_config(overrides=[f"data.background={value}"])

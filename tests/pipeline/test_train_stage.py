@@ -23,7 +23,7 @@ from pipeline.stages import train
 from pipeline.stages.train import check_training
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
-from ssgan_tf.records import DatasetInfo
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
 from ssgan_tf.training.options import LoopOptions
 
 
@@ -103,7 +103,7 @@ def test_defaults_of_the_loop_stand_in_one_place():
 
 def test_the_stage_refuses_before_it_writes(tmp_path):
     document = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "image_shape": [8, 8, 1],
         "class_names": ["cat"],
         "splits": {"train": {"count": 10, "labelled": 10, "shards": []}},

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.chain.artifacts import read_manifest
 from pipeline.config import EvaluateConfig
 from pipeline.errors import DataError
 from pipeline.stages.evaluate.tables import show_classification, show_generation
@@ -27,7 +26,14 @@ PICTURED = 512
 
 
 def run(
-    config: EvaluateConfig, *, model: Path, data: Path, output: Path, terminal: Terminal
+    config: EvaluateConfig,
+    *,
+    model: Path,
+    data: Path,
+    output: Path,
+    terminal: Terminal,
+    model_digest: str | None = None,
+    data_digest: str | None = None,
 ) -> dict[str, Any]:
     """Evaluates the averaged weights; writes `metrics.json`, `predictions.npz` and `samples.png`.
 
@@ -37,6 +43,7 @@ def run(
         data: folder of prepared data.
         output: gets the files.
         terminal: shows progress and tables.
+        model_digest, data_digest: of the two artifacts, to be recorded.
 
     Returns:
         The metrics: figures of the classification at the top level (`error`, a fraction), those of the
@@ -61,11 +68,12 @@ def run(
     split = _held_out(info, config.split, needed=classifies)
     training = read_contents(info, "train")
     contents = Contents.of([split]) if split else None
+    made_from = {"model": model_digest, "data": data_digest}
     metrics: dict[str, Any] = {
         "recipe": trained.record.recipe,
         "split": config.split if split else None,
         "step": trained.step,
-        "made_from": _made_from(model=model, data=data),
+        "made_from": {name: digest for name, digest in made_from.items() if digest},
     }
     if contents:
         refuse_overlap(contents, training, config.split)
@@ -119,9 +127,3 @@ def _sentences(left_out: dict[str, str]) -> list[str]:
     for name, reason in left_out.items():
         by_reason.setdefault(reason, []).append(name)
     return [f"Left out: {' and '.join(names)}. The reason: {reason}." for reason, names in by_reason.items()]
-
-
-def _made_from(**folders: Path) -> dict[str, str]:
-    """Digests of the artifacts that the figures were made from, where they have one."""
-    manifests = {name: read_manifest(folder) for name, folder in folders.items()}
-    return {name: manifest.digest for name, manifest in manifests.items() if manifest}

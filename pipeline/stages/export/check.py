@@ -129,7 +129,8 @@ def _main(arguments: Sequence[str]) -> None:
     # isort: split
     import tensorflow as tf
 
-    from pipeline.exported.prediction_log import WARMUP_FILE, Request, read_requests
+    from pipeline.exported.layout import WARMUP_FILE
+    from pipeline.exported.prediction_log import Request, read_requests
 
     def answer(model: Any, request: Request) -> dict[str, np.ndarray]:
         tensors = {name: tf.constant(value) for name, value in request.inputs.items()}

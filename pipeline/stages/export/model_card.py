@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, in_words, lines
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.savedmodel import Confidence
 from ssgan_tf.training.trained import TrainingRecord
-
-CARD_FILE = Path("assets.extra") / "README.md"
 
 _CLASSIFIER = """\
 | signature | input | output |

@@ -136,15 +136,24 @@ def _check_images(info: DatasetInfo, count: int) -> np.ndarray:
 def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Draft:
     import tensorflow as tf
 
+    from pipeline.exported.lite_model import write_background
     from pipeline.stages.export.check_cases import classifier_cases, classifier_requests
     from ssgan_tf.savedmodel import save_classifier
 
     folder = _draft_folder(inputs, "classifier", output)
-    save_classifier(folder, inputs.system, inputs.networks, inputs.info.class_names, inputs.confidence)
+    save_classifier(
+        folder,
+        inputs.system,
+        inputs.networks,
+        inputs.info.class_names,
+        inputs.confidence,
+        inputs.info.background,
+    )
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):
         cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature)
     _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
+    write_background(folder, inputs.info.background)
     return _Draft("classifier", folder, cases)
 
 
@@ -171,8 +180,9 @@ def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
 
 
 def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Request]) -> None:
-    from pipeline.exported.prediction_log import WARMUP_FILE, write_requests
-    from pipeline.stages.export.model_card import CARD_FILE, model_card
+    from pipeline.exported.layout import CARD_FILE, WARMUP_FILE
+    from pipeline.exported.prediction_log import write_requests
+    from pipeline.stages.export.model_card import model_card
 
     write_requests(folder / WARMUP_FILE, kind, warmup)
     card = model_card(

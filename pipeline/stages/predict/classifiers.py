@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
-
-SIGNATURE = "serving_bytes"
-CLASS_NAMES = Path("assets") / "class_names.txt"
+from pipeline.exported import layout
+from pipeline.images.rejected import OutOfMemory
 
 
 class Answer(NamedTuple):
@@ -63,12 +62,10 @@ def find_version(model: Path) -> Path:
         siblings = [item.name for item in model.parent.iterdir()] if model.parent.is_dir() else []
         raise DataError(f"there is no model {str(model)!r}.{did_you_mean(model.name, siblings)}")
     for folder in (model, model / "classifier"):
-        if (folder / "saved_model.pb").is_file():
+        if layout.is_saved_model(folder):
             return folder
-        versions = [item for item in folder.glob("[0-9]*") if item.name.isdecimal()]
-        versions = [item for item in versions if (item / "saved_model.pb").is_file()]
-        if versions:
-            return max(versions, key=lambda item: int(item.name))
+        if version := layout.newest_version(folder):
+            return version
     raise DataError(
         f"{str(model)!r} is no SavedModel: it holds neither saved_model.pb, nor version folders such as 1, "
         "nor a folder classifier with them. `ganpipe export` makes one."
@@ -104,42 +101,49 @@ class SavedModelClassifier(Classifier):
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
         signatures = self._model.signatures
-        if SIGNATURE not in signatures:
+        if layout.BYTES not in signatures:
             raise DataError(
                 f"the SavedModel {str(folder)!r} is no classifier of images: it has no signature "
-                f"{SIGNATURE}, only {', '.join(sorted(signatures)) or 'none'}."
+                f"{layout.BYTES}, only {', '.join(sorted(signatures)) or 'none'}."
             )
-        self._function = signatures[SIGNATURE]
+        self._function = signatures[layout.BYTES]
         count = self._function.structured_outputs["probabilities"].shape[1]
-        self.class_names = _class_names(folder, count)
+        self.class_names = layout.read_class_names(folder, count)
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Answers all at once, and by halves where one of them cannot be decoded."""
-        from pipeline.images.decoding import Rejected, check_header
+        from pipeline.images.conversion import as_decodable
+        from pipeline.images.headers import read_header
+        from pipeline.images.rejected import Rejected
 
         answers: list[Answer | str] = []
-        good: list[int] = []
+        good: dict[int, bytes] = {}
         for number, value in enumerate(encoded):
             try:
-                check_header(value)
-                good.append(number)
+                good[number] = as_decodable(value, read_header(value))
                 answers.append("")
             except Rejected as reason:
                 answers.append(str(reason))
-        for number, answer in zip(good, self._decodable([encoded[number] for number in good]), strict=True):
+        for number, answer in zip(good, self._decodable(list(good.values())), strict=True):
             answers[number] = answer
         return answers
 
     def _decodable(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         import tensorflow as tf
 
+        from pipeline.images.conversion import DAMAGED
+
         if not encoded:
             return []
         try:
             outputs = self._function(image_bytes=tf.constant(encoded))
-        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+        except tf.errors.ResourceExhaustedError:
+            raise OutOfMemory(
+                f"out of memory: {len(encoded)} image(s) do not fit at once. Use a smaller --batch-size."
+            ) from None
+        except tf.errors.InvalidArgumentError:
             if len(encoded) == 1:
-                return ["the image data is damaged or cut off"]
+                return [DAMAGED]
             middle = len(encoded) // 2
             return self._decodable(encoded[:middle]) + self._decodable(encoded[middle:])
         return _answers({name: value.numpy() for name, value in outputs.items() if name != "label"})
@@ -149,23 +153,25 @@ class LiteClassifier(Classifier):
     """The converted model; images are decoded without TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
-        from pipeline.exported.lite_model import LITE_FILE, LiteModel
+        from pipeline.exported.lite_model import LiteModel, read_background
 
-        self._model = LiteModel(folder / LITE_FILE)
+        self._model = LiteModel(folder / layout.LITE_FILE)
+        self._background = read_background(folder)
         blank = np.zeros((1, *self._model.image_shape), np.uint8)
-        self.class_names = _class_names(folder, self._model(blank)["probabilities"].shape[1])
+        self.class_names = layout.read_class_names(folder, self._model(blank)["probabilities"].shape[1])
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Decodes one by one and answers the images that can be decoded at once."""
-        from pipeline.stages.predict.pillow_images import NotAnImage, record_image
+        from pipeline.images.pillow_decoding import record_image
+        from pipeline.images.rejected import Rejected
 
         answers: list[Answer | str] = []
         images: dict[int, np.ndarray] = {}
         for number, value in enumerate(encoded):
             try:
-                images[number] = record_image(value, self._model.image_shape)
+                images[number] = record_image(value, self._model.image_shape, self._background)
                 answers.append("")
-            except NotAnImage as reason:
+            except Rejected as reason:
                 answers.append(str(reason))
         if images:
             found = _answers(self._model(np.stack(list(images.values()))))
@@ -184,15 +190,3 @@ def _answers(outputs: dict[str, np.ndarray]) -> list[Answer | str]:
         strict=True,
     )
     return [Answer(*row) for row in rows]
-
-
-def _class_names(folder: Path, count: int) -> tuple[str, ...]:
-    try:
-        names = (folder / CLASS_NAMES).read_text(encoding="utf-8").split("\n")[:-1]
-    except FileNotFoundError:
-        return tuple(map(str, range(count)))
-    if len(names) != count:
-        raise DataError(
-            f"{str(folder / CLASS_NAMES)!r} holds {len(names)} names; the model has {count} classes."
-        )
-    return tuple(names)

@@ -10,16 +10,15 @@ job's.
 from __future__ import annotations
 
 import glob
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DataError, UsageError, did_you_mean
+from pipeline.images.formats import READ, SUFFIXES
+from ssgan_tf import tfrecord
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _RECORDS = ".tfrecord"
-_FRAME = 16  # length and its checksum before a record, its own checksum after it
 
 
 class Entry(NamedTuple):
@@ -83,8 +82,8 @@ def read_entry(entry: Entry) -> bytes:
             return Path(entry.path).read_bytes()
         with Path(entry.path).open("rb") as file:
             file.seek(entry.offset)
-            (length,) = struct.unpack("<Q", file.read(12)[:8])
-            body = file.read(length + 4)
+            length = tfrecord.length_in(file.read(tfrecord.HEAD))
+            body = b"" if length is None else file.read(length + tfrecord.TAIL)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from None
     return _image_of(body)
@@ -100,7 +99,7 @@ def _files(text: str) -> list[str]:
         ]
         if not found:
             raise DataError(
-                f"the folder {text!r} holds no image; looked for {', '.join(IMAGE_SUFFIXES)} and {_RECORDS}."
+                f"the folder {text!r} holds no image; looked for {', '.join(READ)} and {_RECORDS}."
             )
         return found
     if path.is_file():
@@ -116,7 +115,7 @@ def _files(text: str) -> list[str]:
 
 
 def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or _RECORDS in path.name
+    return path.suffix.lower() in SUFFIXES or _RECORDS in path.name
 
 
 def _hidden(relative: Path) -> bool:
@@ -125,33 +124,25 @@ def _hidden(relative: Path) -> bool:
 
 def _records(path: str) -> Iterator[Entry]:
     """Walks over the lengths of a TFRecord file; where they make no sense, one entry says so."""
-    from google_crc32c import value as crc32c
-
     size = Path(path).stat().st_size
     number = offset = 0
     with Path(path).open("rb") as file:
         while offset < size:
             file.seek(offset)
-            head = file.read(12)
-            if len(head) < 12 or _masked(crc32c(head[:8])) != struct.unpack("<I", head[8:])[0]:
+            length = tfrecord.length_in(file.read(tfrecord.HEAD))
+            if length is None:
                 yield Entry(path, number, offset, "damaged TFRecord file: the rest of it is left out")
                 return
-            (length,) = struct.unpack("<Q", head[:8])
-            following = offset + _FRAME + length
+            following = offset + tfrecord.HEAD + length + tfrecord.TAIL
             yield Entry(path, number, offset, "the record is cut off" if following > size else "")
             offset, number = following, number + 1
 
 
-def _masked(crc: int) -> int:
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
 def _image_of(body: bytes) -> bytes:
     from google.protobuf.message import DecodeError
-    from google_crc32c import value as crc32c
 
-    payload, crc = body[:-4], body[-4:]
-    if len(crc) < 4 or _masked(crc32c(payload)) != struct.unpack("<I", crc)[0]:
+    payload = tfrecord.payload_of(body)
+    if payload is None:
         raise Unreadable("the record has a wrong checksum")
     import tensorflow as tf
 
@@ -159,7 +150,7 @@ def _image_of(body: bytes) -> bytes:
         example = tf.train.Example.FromString(payload)
     except DecodeError:
         raise Unreadable("the record is no tf.train.Example") from None
-    values = example.features.feature["image/encoded"].bytes_list.value
+    values = example.features.feature[tfrecord.ENCODED].bytes_list.value
     if not values:
-        raise Unreadable("the record has no image/encoded")
+        raise Unreadable(f"the record has no {tfrecord.ENCODED}")
     return values[0]

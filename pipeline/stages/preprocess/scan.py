@@ -75,7 +75,8 @@ def _look(item: Item) -> Scanned:
     pixels, reason = item.pixels, item.problem or ""
     if pixels is None and not reason:
         # loads TensorFlow, which a scan of arrays can do without
-        from pipeline.images.decoding import Rejected, decode
+        from pipeline.images.decoding import decode
+        from pipeline.images.rejected import Rejected
 
         try:
             pixels = decode(item.encoded or b"")

@@ -90,8 +90,9 @@ def run(
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
             lay_plans(drawn.members, order, pieces, scratch)
+            encode = Encode(source, scratch, shape, config.background_level)
             with terminal.progress("encode", _size(pieces)) as progress:
-                on_beam(Encode(source, scratch, shape), pieces, name="encode", progress=progress.update)
+                on_beam(encode, pieces, name="encode", progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
             with terminal.progress("gather", _size(shards)) as progress:
                 on_beam(Gather(scratch, output), shards, name="gather", progress=progress.update)
@@ -100,6 +101,7 @@ def run(
             document = dataset_document(
                 source=source.name,
                 shape=shape,
+                background=config.background_level,
                 class_names=class_names,
                 drawn=drawn,
                 shards=collect_shards(shards, scratch),

@@ -82,11 +82,13 @@ class Encode:
         source: the data set.
         scratch: folder with the plans; takes the records.
         shape: (H, W, C) of the records.
+        background: level 0..255 behind transparent pixels.
     """
 
     source: Source
     scratch: Path
     shape: tuple[int, int, int]
+    background: int
 
     def __call__(self, piece: Piece) -> None:
         """Writes, for each output split, the records one after the other and a table of where they lie.
@@ -152,13 +154,15 @@ class Encode:
             yield rows, self._batch(images)
 
     def _pixels(self, row: Planned, item: Item) -> np.ndarray:
-        from pipeline.images.decoding import Rejected, decode, record_images
+        from pipeline.images.decoding import decode, record_images
+        from pipeline.images.rejected import Rejected
 
         if item.pixels is not None:
             return item.pixels
         try:
             # large photographs become records at once, so that a block of them stays small
-            return record_images(decode(item.encoded or b"", self.shape[2])[None], self.shape)[0]
+            image = decode(item.encoded or b"", self.shape[2], self.background)
+            return record_images(image[None], self.shape, self.background)[0]
         except Rejected as error:
             raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
 
@@ -166,8 +170,8 @@ class Encode:
         from pipeline.images.decoding import record_images
 
         if len({image.shape for image in images}) == 1:
-            return record_images(np.stack(images), self.shape)
-        return np.concatenate([record_images(image[None], self.shape) for image in images])
+            return record_images(np.stack(images), self.shape, self.background)
+        return np.concatenate([record_images(image[None], self.shape, self.background) for image in images])
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 
-from pipeline.serving.json.json_predict import ROW
+from pipeline.serving.json_forms.predict import ROW
 from pipeline.serving.status import invalid
-
-_NUMBERS = "fiub"
 
 
 def error_json(message: str) -> bytes:
@@ -41,20 +39,19 @@ def predict_json(outputs: Mapping[str, np.ndarray], form: str) -> bytes:
         raise invalid("Cannot convert empty tensor map to JSON")
     names = sorted(outputs)
     if form == ROW:
-        count = _common_batch(names, outputs)
+        count = next((len(array) for array in outputs.values() if array.ndim), 0)
+        for name in names:
+            if not outputs[name].ndim:
+                raise invalid("Tensor name: ", name, " has no shape information ")
+            if len(outputs[name]) != count:
+                raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(outputs[name])}")
     columns = {name: _plain(name, outputs[name]) for name in names}
+    whole: Any = columns if len(names) > 1 else columns[names[0]]
     if form != ROW:
-        answer: Any = {"outputs": columns if len(names) > 1 else columns[names[0]]}
-    elif len(names) == 1:
-        answer = {"predictions": columns[names[0]]}
-    else:
-        lists = [columns[name] for name in names]
-        answer = {
-            "predictions": [
-                dict(zip(names, [column[row] for column in lists], strict=True)) for row in range(count)
-            ]
-        }
-    return _dump(answer)
+        return _dump({"outputs": whole})
+    if len(names) > 1:
+        whole = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return _dump({"predictions": whole})
 
 
 def classify_json(labels: np.ndarray | None, scores: np.ndarray | None) -> bytes:
@@ -83,21 +80,9 @@ def regress_json(values: np.ndarray) -> bytes:
     return _dump({"results": np.ascontiguousarray(values)})
 
 
-def _common_batch(names: Sequence[str], outputs: Mapping[str, np.ndarray]) -> int:
-    count = -1
-    for name in names:
-        array = outputs[name]
-        if not array.ndim:
-            raise invalid("Tensor name: ", name, " has no shape information ")
-        if count not in (-1, len(array)):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {count}")
-        count = len(array)
-    return count
-
-
 def _plain(name: str, array: np.ndarray) -> Any:
     """Returns what orjson can write: numeric arrays as they are, strings as lists of text or base64."""
-    if array.dtype.kind in _NUMBERS and array.dtype != np.float16:
+    if array.dtype.kind in "fiub" and array.dtype != np.float16:
         # a 0-dimensional array is a scalar, which orjson knows as such
         return np.ascontiguousarray(array) if array.ndim else array[()]
     if array.dtype.kind not in "OSU":

@@ -1,0 +1,48 @@
+"""The frame of a TFRecord file and the names of an image record's features. No TensorFlow here.
+
+A record lies between its length with a checksum and a checksum of its own; both are CRC-32C, masked.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import google_crc32c
+
+ENCODED = "image/encoded"
+FORMAT = "image/format"
+HEIGHT, WIDTH, CHANNELS = "image/height", "image/width", "image/channels"
+LABEL = "image/class/label"
+LABELED = "image/labeled"
+KEY = "image/key"
+
+HEAD, TAIL = 12, 4
+
+
+def masked_crc(data: bytes) -> int:
+    """Returns the checksum that TFRecord files hold of some bytes."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def framed(record: bytes) -> bytes:
+    """Returns a record with its frame around it."""
+    length = struct.pack("<Q", len(record))
+    return b"".join(
+        (length, struct.pack("<I", masked_crc(length)), record, struct.pack("<I", masked_crc(record)))
+    )
+
+
+def length_in(head: bytes) -> int | None:
+    """Returns the record's length that the `HEAD` bytes before it say, None if their checksum is wrong."""
+    if len(head) < HEAD or masked_crc(head[:8]) != struct.unpack("<I", head[8:HEAD])[0]:
+        return None
+    return int(struct.unpack("<Q", head[:8])[0])
+
+
+def payload_of(body: bytes) -> bytes | None:
+    """Returns the record in `body`, which ends in its `TAIL` bytes; None if the checksum is wrong."""
+    payload, tail = body[:-TAIL], body[-TAIL:]
+    if len(tail) < TAIL or masked_crc(payload) != struct.unpack("<I", tail)[0]:
+        return None
+    return payload
