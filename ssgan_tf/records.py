@@ -232,7 +232,7 @@ def iterate_split(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[
         try:
             batch = decode(tf.constant(pending))
         except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+            raise DamagedData(f"a record of split {split!r} cannot be decoded: {error.message}") from None
         keys = [key.decode() for key in batch["key"].numpy()]
         yield Split(batch["image"].numpy(), batch["label"].numpy(), keys)
 

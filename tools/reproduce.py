@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.workspace import METRICS_FILE, Model, Workspace
+from pipeline.evaluated import metrics_at
+from pipeline.workspace import Model, Workspace
 from ssgan_tf.errors import GanpipeError
 from ssgan_tf.file_names import HISTORY, TRAINING
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
@@ -179,7 +180,7 @@ def _one_seed(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "evaluate" / METRICS_FILE).read_text())
+    return metrics_at(folder / "evaluate")
 
 
 def _classification(metrics: dict[str, Any]) -> dict[str, Any]:

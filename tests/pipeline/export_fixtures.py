@@ -14,7 +14,6 @@ from sklearn.datasets import load_digits
 from pipeline.stages.export import stage as export
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
-from pipeline.workspace import METRICS_FILE
 from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
@@ -108,22 +107,14 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
     return read_split(DatasetInfo.load(prepared_digits), "test").images
 
 
-def metrics_of_an_evaluation(temperature: float = 1.0) -> dict:
-    """A few figures as the evaluate stage gives them."""
-    figures = [
-        Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19)),
-        Figure("brier", 0.2345, "Brier score", tempered=True),
-    ]
-    values, described = document(CLASSIFICATION, figures)
-    return values | {"count": 150, "split": "test", "temperature": temperature, "figures": described}
-
-
 @pytest.fixture(scope="session")
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
-    folder = tmp_path_factory.mktemp("export")
-    evaluated = tmp_path_factory.mktemp("evaluated")
-    (evaluated / METRICS_FILE).write_text(json.dumps(metrics_of_an_evaluation()))
+    folder, evaluated = tmp_path_factory.mktemp("export"), tmp_path_factory.mktemp("evaluate")
+    figure = Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19))
+    values, described = document(CLASSIFICATION, [figure])
+    metrics = values | {"count": 150, "split": "test", "temperature": 1.0, "figures": described}
+    (evaluated / "metrics.json").write_text(json.dumps(metrics))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,

@@ -83,7 +83,14 @@ def run(
         answers = ClassificationInputs(config, trained, split, contents, output, terminal)
         figures, missed = evaluate(CLASSIFICATION, answers)
         values, described = document(CLASSIFICATION, figures)
-        metrics = values | metrics | {"temperature": answers.temperature}
+        metrics = (
+            values
+            | metrics
+            | {
+                "temperature": answers.temperature,
+                "calibration_bins": config.calibration_bins,
+            }
+        )
         descriptions += described
         left_out |= missed
     if trained.system.generator is not None and config.samples:

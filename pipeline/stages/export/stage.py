@@ -6,7 +6,6 @@ generator/VERSION/      SavedModel, warm-up requests, model card
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
+from pipeline.evaluated import metrics_at
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
-from pipeline.workspace import METRICS_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +90,7 @@ def run(
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
-    figures = json.loads((metrics / METRICS_FILE).read_text()) if metrics else None
+    figures = metrics_at(metrics, config.temperature) if metrics else None
     inputs = _Inputs(config, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:
