@@ -56,7 +56,8 @@ def predict_arrays(
         few = proto.dtype == types_pb2.DT_STRING and count > len(proto.string_val)
         if min(shape, default=0) < 0 or size > max_bytes or few:
             raise ServingError(
-                "RESOURCE_EXHAUSTED", f"Input {alias!r} claims shape {list(shape)}, more than is allowed or sent."
+                "RESOURCE_EXHAUSTED",
+                f"Input {alias!r} claims shape {list(shape)}, more than is allowed or sent.",
             )
     try:
         return signature, {alias: tf.make_ndarray(request.inputs[alias]) for alias in signature.inputs}
