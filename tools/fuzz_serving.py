@@ -29,6 +29,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,11 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from fuzz_inputs import KINDS, Server, good_request, seeds_of_images  # noqa: E402
+from fuzz_inputs import KINDS, Server, good_request, seeds_of_images, send_unchanged  # noqa: E402
 
 SLOWEST = 2.0
 MEMORY = 100e6
 CLIENTS = 4
-WARM_UP = 400
 SIDE, CLASSES = 28, 10
 
 
@@ -206,10 +206,11 @@ def fuzz(options: argparse.Namespace, model: Path) -> dict[str, Any]:
             return figures(fuzzer, 0.0, 0.0)
         started = time.monotonic()
         seconds = options.minutes * 60
-        # buffers, kernels of every batch size, the allocator's own stock
-        fuzzer.run(min(WARM_UP, options.requests // 4), seconds)
+        # buffers for the largest that is allowed, kernels, the allocator's own stock
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            list(pool.map(lambda image: send_unchanged(server, image), 2 * [*fuzzer.seeds.values()]))
         before = fuzzer.memory()
-        fuzzer.run(options.requests - sum(fuzzer.sent.values()), seconds - (time.monotonic() - started))
+        fuzzer.run(options.requests, seconds - (time.monotonic() - started))
         after = fuzzer.memory()
         fuzzer._check_good(-1)
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
@@ -224,6 +225,7 @@ def figures(fuzzer: Fuzzer, before: float, after: float) -> dict[str, Any]:
     seconds, number, what = fuzzer.slowest
     return {
         "seed": fuzzer.options.seed,
+        "minutes": fuzzer.options.minutes,
         "requests": sum(fuzzer.sent.values()),
         "answers": {
             kind: {answer: n for (k, answer), n in sorted(fuzzer.sent.items()) if k == kind}
@@ -259,13 +261,9 @@ def main() -> int:
         found = fuzz(options, model.resolve())
     for kind, answers in found["answers"].items():
         print(f"{kind:<8}{sum(answers.values()):>7}  ", ", ".join(f"{a}: {n}" for a, n in answers.items()))
-    print(
-        f"{found['requests']} requests, seed {found['seed']}; slowest answer {found['slowest_seconds']} s: "
-    )
-    print(
-        f"  request {found['slowest_request']}; memory {found['memory_mb'][0]} MB, then "
-        f"{found['memory_mb'][1]} MB"
-    )
+    print(f"{found['requests']} requests, seed {found['seed']}, in {found['minutes']:g} minutes")
+    print(f"slowest answer {found['slowest_seconds']} s, to request {found['slowest_request']}")
+    print("memory {} MB before, {} MB after".format(*found["memory_mb"]))
     print(*(found["problems"] or ["no problem found"]), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")

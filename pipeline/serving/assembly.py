@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.terminal import Terminal
 
 MEBI = 2**20
-_TICK = 0.25
+_TICK, _IDLE_TICKS = 0.25, 4
 
 
 class Server:
@@ -68,10 +70,15 @@ class Server:
             self.log.close()
 
     async def _tick(self) -> None:
+        idle = 0
         while True:
             await asyncio.sleep(_TICK)
             self._gate.sweep(time.monotonic())
             self.log.flush()
+            idle = 0 if self._batcher.pending else idle + 1
+            if idle == _IDLE_TICKS:
+                # what large images took would stay with the allocator
+                await asyncio.to_thread(_give_memory_back)
 
 
 def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> Server:
@@ -140,3 +147,9 @@ def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) 
         )
         server.beside = service.running()
     return server
+
+
+def _give_memory_back() -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)

@@ -189,3 +189,11 @@ def test_what_a_client_that_left_asked_is_not_computed(model_root: Path) -> None
 
     asyncio.run(ask())
     assert calls == [1, 2]
+
+
+def test_each_signature_says_itself_what_its_text_may_hold(model_root: Path) -> None:
+    model = Model("digits", 1, model_root / "digits" / "1")
+    found = {name: (item.decodes_images, item.parses_examples) for name, item in model.signatures.items()}
+    assert found["serving_default"] == (False, False)
+    assert found["serving_bytes"] == (True, False)
+    assert found["classify"] == (True, True)

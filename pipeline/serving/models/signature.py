@@ -67,8 +67,8 @@ class Signature:
     Attributes:
         name: its key, such as "serving_default".
         inputs, outputs: by alias, sorted.
-        decodes_images: the model decodes images, perhaps those that string inputs hold.
-        parses_examples: the model parses serialised tf.train.Example protos.
+        decodes_images: the graph decodes images that its string inputs hold.
+        parses_examples: the graph parses serialised tf.train.Example protos.
     """
 
     name: str
@@ -103,15 +103,35 @@ def read_signatures(meta_graph: Any) -> dict[str, Signature]:
     Initialisers (`__saved_model_init_op`) have no inputs; they stay in the table, so that a request
     for one is refused with the right message.
     """
-    graph = meta_graph.graph_def
-    ops = {node.op for node in graph.node}
-    ops |= {node.op for function in graph.library.function for node in function.node_def}
-    return {
-        name: Signature(
-            name, _specs(item.inputs), _specs(item.outputs), bool(ops & DECODERS), bool(ops & PARSERS)
-        )
-        for name, item in sorted(meta_graph.signature_def.items())
-    }
+    table = {}
+    for name, definition in sorted(meta_graph.signature_def.items()):
+        outputs = _specs(definition.outputs)
+        ops = _ops_behind([spec.tensor for spec in outputs.values()], meta_graph.graph_def)
+        decodes, parses = bool(ops & DECODERS), bool(ops & PARSERS)
+        table[name] = Signature(name, _specs(definition.inputs), outputs, decodes, parses)
+    return table
+
+
+def _ops_behind(tensors: list[str], graph: Any) -> set[str]:
+    """Returns the names of all operations that the tensors depend on, through functions too."""
+    nodes = {node.name: [node] for node in graph.node}
+    functions = {item.signature.name: list(item.node_def) for item in graph.library.function}
+    ops: set[str] = set()
+    seen: set[tuple[bool, str]] = set()
+    # nodes of the graph, and functions: True
+    pending = [(False, tensor.split(":")[0]) for tensor in tensors]
+    while pending:
+        key = pending.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        for node in (functions if key[0] else nodes).get(key[1], ()):
+            ops.add(node.op)
+            for value in node.attr.values():
+                pending += [(True, call.name) for call in (value.func, *value.list.func) if call.name]
+            if not key[0]:
+                pending += [(False, name.lstrip("^").split(":")[0]) for name in node.input]
+    return ops
 
 
 def _specs(infos: Any) -> dict[str, TensorSpec]:
