@@ -30,9 +30,11 @@ PAYLOAD = ("data/*.tfrecord", "data/dataset.json", "*/train/checkpoints/*.data*"
 OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
 LIMIT = 300
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["tensorflow", "keras", "apache_beam", "sklearn.datasets", "pipeline.cli", "pipeline.chain.plan"]
-)
+PRELOADED = """tensorflow keras apache_beam sklearn.datasets scipy.stats matplotlib.figure jinja2
+    tensorboard.plugins.hparams.api pipeline.cli pipeline.chain.orchestrator pipeline.reporting.report
+    pipeline.reporting.sections pipeline.beam.runner ssgan_tf.training.loop ssgan_tf.recipes.ssgan
+    ssgan_tf.savedmodel"""
+FORKS.set_forkserver_preload(PRELOADED.split())
 
 
 class Kill(NamedTuple):

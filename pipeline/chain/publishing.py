@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import file_state, sha256_of
+from pipeline.chain.artifacts import file_state, seal_of, sha256_of
 from pipeline.chain.fingerprints import Fingerprint
 from pipeline.chain.places import MANIFEST, locked, recover_locked, replaced, strays
 from pipeline.errors import writing_to
-from ssgan_tf.whole_files import sync, sync_tree, write_whole
+from ssgan_tf.whole_files import SUFFIX, sync, sync_tree, write_whole
 
 UNFINISHED = "unfinished.json"
 
@@ -58,6 +58,7 @@ def writing(
             partial.mkdir(exist_ok=resumes_from is not None)
             try:
                 if resumes_from is not None:
+                    _remove_half_written(partial)
                     write_whole(partial / UNFINISHED, json.dumps(asdict(fingerprint), indent=1))
                 yield partial
                 (partial / UNFINISHED).unlink(missing_ok=True)
@@ -107,6 +108,14 @@ def remove_leftover(folder: Path, leftover: Path) -> None:
         shutil.rmtree(leftover)
 
 
+def _remove_half_written(partial: Path) -> None:
+    # the manifest of a run that was killed while publishing must not be listed in that of this one
+    (partial / MANIFEST).unlink(missing_ok=True)
+    for path in partial.rglob(f"*{SUFFIX}"):
+        if path.is_file():
+            path.unlink()
+
+
 def _publish(partial: Path, folder: Path) -> None:
     old = replaced(folder)
     if folder.exists():
@@ -125,12 +134,14 @@ def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[st
             name = path.relative_to(partial).as_posix()
             files[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
             states[name] = file_state(path)
-    document = {
+    document: dict[str, Any] = {
         "fingerprint": asdict(fingerprint),
         "files": files,
         "summary": dict(summary),
         "states": states,
     }
+    document = json.loads(json.dumps(document))
+    document["seal"] = seal_of(document)
     sync_tree(partial)
     write_whole(partial / MANIFEST, json.dumps(document, indent=1, sort_keys=True))
     sync(partial)

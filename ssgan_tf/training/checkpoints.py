@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import DataError
+from ssgan_tf.whole_files import write_whole
 
 STATE = "checkpoint"
 # files of a checkpoint, and what an interrupted write leaves: step-40_temp, step-40.index.tempstate123
@@ -72,9 +73,8 @@ class Checkpoints:
 
     def _name_newest(self, name: str) -> None:
         # TensorFlow's own format, for `tf.train.latest_checkpoint` and TensorBoard
-        partial = self.folder / f"{STATE}.partial"
-        partial.write_text(f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n')
-        partial.rename(self.folder / STATE)
+        text = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
+        write_whole(self.folder / STATE, text)
 
     def tidy(self, step: int) -> None:
         """Removes what is older than the newest few up to `step`, damaged or left by interrupted writes."""

@@ -12,6 +12,7 @@ from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.systems.recipe import DataSpec, Networks, System
 from ssgan_tf.training.checkpoints import latest_checkpoint, network_variables, read_variables
+from ssgan_tf.whole_files import write_whole
 
 FILE = "training.json"
 
@@ -38,10 +39,7 @@ class TrainingRecord:
 
     def save(self, folder: Path) -> None:
         """Writes `folder/training.json`."""
-        path = folder / FILE
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
-        partial.rename(path)
+        write_whole(folder / FILE, json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord:
