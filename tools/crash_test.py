@@ -103,7 +103,8 @@ class Trial:
                     self.count(kind, "killed")
                 else:
                     self.judge(kind, workdir, ended, str(kill))
-            self.judge(f"kill {stage}", workdir, run(workdir, "--force", stage), f"after {kills}")
+            again = ("--force", stage) if first // PER_ROUND % 2 else ()
+            self.judge(f"kill {stage}", workdir, run(workdir, *again), f"after {kills}")
 
     def _kill(self, stage: str) -> Kill:
         aim = self.draw.choice(("moment", "operation", "publishing"))
