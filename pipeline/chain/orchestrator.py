@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.chain.artifacts import find_damage, read_manifest
 from pipeline.chain.places import MANIFEST
 from pipeline.chain.plan import Node
-from pipeline.chain.publishing import leftovers, writing
+from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.terminal import Terminal
@@ -98,6 +98,7 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
     decision = decide(node, force)
     if decision.reused:
         terminal.say(f"{node.name}: reused")
+        tidy(node.folder, node.fingerprint, node.stage.resumes_from)
         manifest = read_manifest(node.folder)
         return dict(manifest.summary) if manifest else {}
     why = f" ({_in_short(decision.reasons)})" if decision.reasons != [ABSENT] else ""

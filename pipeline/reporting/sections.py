@@ -54,7 +54,8 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
         "answer": _answer(workspace, models, summary),
-        "budget": _budget(info, config) | {"images_in_training": metrics.get("images_in_training")},
+        "budget": _budget(info, config)
+        | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
+from pipeline.sources.source import content_digest
 from pipeline.stages.export import stage as export
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
@@ -44,9 +45,9 @@ def write_split(folder: Path, name: str, images: np.ndarray, labels: np.ndarray)
             width=width,
             channels=channels,
             label=int(label),
-            key=f"{name}-{number}",
+            key=content_digest(image),
         )
-        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+        for image, label in zip(images, labels, strict=True)
     ]
     shard = write_records(folder / shard_name(name, 0, 1), records)
     return {"count": len(records), "labelled": int((labels >= 0).sum()), "shards": [shard]}

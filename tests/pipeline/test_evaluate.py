@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from export_fixtures import digit_images, untrained, write_split
 
 from pipeline.errors import DataError
 from pipeline.evaluated import metrics_at
+from pipeline.sources.source import content_digest
 from pipeline.stages.evaluate import stage as evaluate
 from pipeline.stages.evaluate.comparison import FEWEST, draw_comparison
 from pipeline.stages.evaluate.contents import Contents, read_contents, select
@@ -23,7 +25,14 @@ from ssgan_tf.metrics.calibration import brier_score
 from ssgan_tf.metrics.evaluators.evaluator import Evaluator, Unavailable
 from ssgan_tf.metrics.figures import CLASSIFICATION, FRACTION, GENERATION, Figure, document, lines
 from ssgan_tf.metrics.probabilities import softmax
-from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, iterate_labels, read_split
+from ssgan_tf.records import (
+    SCHEMA_VERSION,
+    DatasetInfo,
+    iterate_labels,
+    iterate_records,
+    read_split,
+    write_records,
+)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +139,37 @@ def test_test_images_that_were_trained_on_are_refused(prepared_digits, trained_d
             terminal=Terminal(quiet=True),
         )
     assert list(output.iterdir()) == []
+
+
+def test_pictures_that_only_look_alike_at_the_records_size_are_counted(
+    prepared_digits, trained_digits, tmp_path
+):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(prepared_digits, data)
+    output.mkdir()
+    images, labels = digit_images(550)
+    document = json.loads((data / "dataset.json").read_text())
+    # other keys: of other pixels, before they were made this small
+    (shard,) = (about := write_split(data, "test", images[397:], labels[397:]))["shards"]
+    records = [
+        payload.replace(content_digest(image).encode(), f"{number:032x}".encode())
+        for number, (image, (_, payload)) in enumerate(
+            zip(images[397:], iterate_records(data / shard["name"]), strict=True)
+        )
+    ]
+    about["shards"] = [write_records(data / shard["name"], records)]
+    document["splits"]["test"] = about
+    (data / "dataset.json").write_text(json.dumps(document))
+    told = io.StringIO()
+    metrics = evaluate.run(
+        EvaluateConfig(samples=0),
+        model=trained_digits,
+        data=data,
+        output=output,
+        terminal=Terminal(told),
+    )
+    assert (metrics["images_in_training"], metrics["images_like_training"]) == (0, 3)
+    assert "3 of 153 images of split test look the same as a training image" in told.getvalue()
 
 
 def test_figures_are_those_of_the_exported_temperature(evaluated):

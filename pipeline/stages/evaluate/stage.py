@@ -54,7 +54,7 @@ def run(
             model is damaged or of other data.
     """
     from pipeline.stages.evaluate.classification import ClassificationInputs
-    from pipeline.stages.evaluate.contents import Contents, read_contents, refuse_overlap
+    from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
     from pipeline.stages.evaluate.generation import GenerationInputs
     from ssgan_tf.metrics.evaluators import evaluate
     from ssgan_tf.metrics.figures import CLASSIFICATION, DESCRIPTIONS, GENERATION, document
@@ -74,9 +74,14 @@ def run(
         "step": trained.step,
         "made_from": {name: digest for name, digest in made_from.items() if digest},
     }
-    if contents:
-        refuse_overlap(contents, training, config.split)
-        metrics["images_in_training"] = 0
+    if split and contents:
+        alike = count_alike(contents, training, config.split)
+        metrics |= {"images_in_training": 0, "images_like_training": alike}
+        if alike:
+            terminal.warn(
+                f"{alike} of {len(split.images)} images of split {config.split} look the same as a training "
+                "image at this size, though their files differ; a larger --image-size tells them apart."
+            )
     descriptions: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     if split and contents and classifies:
