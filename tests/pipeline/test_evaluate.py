@@ -60,7 +60,7 @@ def reproduce():
 
 
 def contents(digests, labels):
-    return Contents(np.array(digests), np.array(labels, np.int32))
+    return Contents(np.array(digests), np.array(labels, np.int32), np.array(digests))
 
 
 def sorted_by_class(count, classes, prefix, labelled=True):
