@@ -170,6 +170,8 @@ def _hold_out(result: Draw, split: str, rate: float, *, seed: int, given: Given)
         for key in wanted:
             free[key].output, free[key].labelled = split, True
         return
+    if not rate:
+        return
     named = given.labelled | given.held_out.keys()
     for members in _by_class(train).values():
         free_ones = [
