@@ -1,4 +1,4 @@
-"""What `crash_test.py` runs and looks at: commands that are killed, and what a run leaves.
+"""What `crash_test.py` needs: commands that are killed, what a run leaves, and disks that are small.
 
 Commands are forked from a process that has imported the libraries: importing takes longer than a stage.
 """
@@ -11,10 +11,13 @@ import itertools
 import json
 import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +32,7 @@ PLACES = {
 PAYLOAD = ("data/*.tfrecord", "data/dataset.json", "*/train/checkpoints/*.data*", "*/evaluate/metrics.json")
 OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
 LIMIT = 300
+PAGE = 4096
 FORKS = multiprocessing.get_context("forkserver")
 PRELOADED = """tensorflow keras apache_beam sklearn.datasets scipy.stats matplotlib.figure jinja2
     tensorboard.plugins.hparams.api pipeline.cli pipeline.chain.orchestrator pipeline.reporting.report
@@ -92,7 +96,8 @@ def _killing_hook(workdir: str, kill: Kill) -> Callable[[str, tuple[Any, ...]], 
 
 def ganpipe(*arguments: Any, workdir: Path, kill: Kill | None = None) -> Ended:
     """Runs a command, killing it where `kill` says, and all that it started when it has ended."""
-    log = workdir.with_name(workdir.name + ".lines")
+    # not beside the working folder, whose disk may be full
+    log = Path(tempfile.gettempdir()) / f"crash-{os.getpid()}.lines"
     log.unlink(missing_ok=True)
     log.touch()
     given = [str(argument) for argument in arguments]
@@ -110,7 +115,9 @@ def ganpipe(*arguments: Any, workdir: Path, kill: Kill | None = None) -> Ended:
         process.join(0.01)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid or 0, signal.SIGKILL)
-    return Ended(process.exitcode or 0, log.read_text().splitlines(), begun | {"": time.monotonic()})
+    lines = log.read_text().splitlines()
+    log.unlink()
+    return Ended(process.exitcode or 0, lines, begun | {"": time.monotonic()})
 
 
 def run(workdir: Path, *more: str, kill: Kill | None = None) -> Ended:
@@ -152,3 +159,28 @@ def half_published(workdir: Path) -> list[str]:
         except (OSError, ValueError) as error:
             found.append(f"{name}: {error}")
     return found
+
+
+def used(folder: Path) -> int:
+    """Bytes that a folder takes on a tmpfs: whole pages."""
+    return sum(-(-path.stat().st_size // PAGE) * PAGE for path in folder.rglob("*") if path.is_file())
+
+
+@contextlib.contextmanager
+def small_disk(place: Path) -> Iterator[Path | None]:
+    """Mounts a tmpfs; None where that is not allowed."""
+    place.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def resize(disk: Path, size: int) -> None:
+    """Gives a mounted tmpfs another size, of whole pages."""
+    size = -(-size // PAGE) * PAGE
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)

@@ -12,7 +12,8 @@ What must hold: no published result is half there; a command that fails says one
 2 to 6; and what a whole run leaves is that of an undisturbed one: shards, dataset.json, values of
 checkpoints, metrics, summary, and no hidden file. --seed repeats the draws.
 
-Cost: COST
+Cost: an undisturbed run, then seconds for each disturbance; how many is printed. Training and exporting cost
+the most, so their turn comes less often.
 Expect: nothing in the column "wrong". Otherwise the exit code is 1 and what was wrong is printed.
 """
 
@@ -23,21 +24,30 @@ import contextlib
 import json
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-from crash_commands import PLACES, Ended, Kill, ganpipe, half_published, payload, run
+from crash_commands import (
+    PAGE,
+    PLACES,
+    Ended,
+    Kill,
+    ganpipe,
+    half_published,
+    payload,
+    resize,
+    run,
+    small_disk,
+    used,
+)
 
 # an export is checked by processes that start anew, which takes longer than all the rest
-TURNS = ("preprocess", "train", "evaluate", "preprocess", "evaluate", "export", "preprocess", "train")
+TURNS = ("preprocess", "evaluate", "train", "preprocess", "evaluate", "preprocess", "export", "evaluate")
 PER_ROUND = 8
 DISK_ROUND = 5
-PAGE = 4096
 
 
 class Trial:
@@ -173,31 +183,6 @@ class Trial:
                         self.judge(kind, workdir, ended, f"with {room} bytes")
                 resize(disk, 1 << 30)
                 self.judge(kind, workdir, run(workdir, "--force", stage), "with room")
-
-
-def used(folder: Path) -> int:
-    """Bytes that a folder takes on a tmpfs: whole pages."""
-    return sum(-(-path.stat().st_size // PAGE) * PAGE for path in folder.rglob("*") if path.is_file())
-
-
-@contextlib.contextmanager
-def small_disk(place: Path) -> Iterator[Path | None]:
-    """Mounts a tmpfs; None where that is not allowed."""
-    place.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(place)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        yield None
-        return
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def resize(disk: Path, size: int) -> None:
-    """Gives a mounted tmpfs another size, of whole pages."""
-    size = -(-size // PAGE) * PAGE
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
 def main() -> int:

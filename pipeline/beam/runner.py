@@ -8,6 +8,7 @@ word, so it is not offered.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -24,9 +25,11 @@ from typing import Any
 from pipeline.beam.modes import IN_MEMORY, MODES
 from pipeline.beam.pieces import Piece
 from pipeline.child_processes import importable
-from pipeline.errors import GanpipeError, UsageError, writing_to
+from pipeline.errors import DataError, GanpipeError, UsageError, writing_to
 from ssgan_tf import errors
 
+RESERVE = "reserve"
+_RESERVED_BYTES = 1 << 16
 _POLL_SECONDS = 0.25
 _SETTLED_SECONDS = 1.0
 _PATIENCE_SECONDS = 10.0
@@ -50,7 +53,7 @@ class Task:
         try:
             with writing_to(self.scratch):
                 self.function(piece)
-            place.with_suffix(".done").touch()
+                place.with_suffix(".done").touch()
         except GanpipeError as error:
             _put(place, {"kind": type(error).__name__, "message": str(error)})
         except Exception:
@@ -59,8 +62,16 @@ class Task:
 
 
 def _put(place: Path, failure: dict[str, str]) -> None:
-    partial = place.with_suffix(".failing")
-    partial.write_text(json.dumps(failure))
+    partial, text = place.with_suffix(".failing"), json.dumps(failure)
+    try:
+        partial.write_text(text)
+    except OSError:
+        # a full disk: what was set aside makes room for the first failure, and it is the one to tell
+        (place.parent / RESERVE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.write_text(text)
+            partial.rename(place.with_suffix(".failed"))
+        return
     partial.rename(place.with_suffix(".failed"))
 
 
@@ -88,6 +99,7 @@ def run_pass(
     Raises:
         GanpipeError: the failure of the first piece that failed, whichever process it was in.
         WorkerLost: a worker process was killed.
+        DataError: the disk is full, so that no failure can be written down.
         UsageError: another mode.
         RuntimeError: an unexpected exception in a worker, with its traceback.
     """
@@ -95,6 +107,7 @@ def run_pass(
         raise UsageError("the runner mode multi_threading loses records silently; use multi_processing.")
     if mode not in MODES:
         raise errors.unknown("runner mode", mode, MODES)
+    (scratch / RESERVE).write_bytes(bytes(_RESERVED_BYTES))
     task = Task(function, scratch, name)
     watch = _Watch(pieces, scratch, name, progress)
     if mode == IN_MEMORY:
@@ -111,6 +124,8 @@ def run_pass(
         raise RuntimeError(f"a worker failed:\n{failure['message']}")
     done = len(list(scratch.glob(f"{name}-*.done")))
     if done != len(pieces):
+        if not (scratch / RESERVE).exists():
+            raise DataError(f"cannot write to {str(scratch)!r}: no space is left on the disk.")
         raise RuntimeError(f"Beam ran {done} of {len(pieces)} pieces of the pass {name!r}.")
     progress(sum(piece.stop - piece.start for piece in pieces))
 

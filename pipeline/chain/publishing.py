@@ -169,5 +169,6 @@ def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[st
     document = json.loads(json.dumps(document))
     document["seal"] = seal_of(document)
     sync_tree(partial)
-    write_whole(partial / MANIFEST, json.dumps(document, indent=1, sort_keys=True))
+    # not sorted: a result that is reused is told in the order of one that was made
+    write_whole(partial / MANIFEST, json.dumps(document, indent=1))
     sync(partial)

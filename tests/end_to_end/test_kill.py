@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,18 @@ def test_killed_runs_end_the_same(finished, tmp_path, strays, marks):
     assert payload(workdir) == expected
     assert any(name.startswith("data/train-") for name in expected) and len(expected) > 17
     assert strays(workdir) == []
+
+
+@pytest.mark.slow
+def test_random_kills_damages_and_full_disks_end_the_same_or_with_one_message(tmp_path):
+    tool = Path(__file__).parents[2] / "tools" / "crash_test.py"
+    command = [sys.executable, str(tool), "--kills", "4", "--damage", "3", "--disk", "2"]
+    ended = subprocess.run(
+        [*command, "--workdir", str(tmp_path)], capture_output=True, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    killed = next(line for line in ended.stdout.splitlines() if line.startswith("kill preprocess"))
+    assert int(killed.split()[2]) >= 3
 
 
 def test_sigterm_checkpoints_and_the_same_command_continues(ganpipe, tmp_path, strays):

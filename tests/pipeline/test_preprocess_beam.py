@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
-from pipeline.beam.runner import run_pass
+from pipeline.beam.runner import RESERVE, run_pass
 from pipeline.errors import DataError, GanpipeError, UsageError
 from ssgan_tf.errors import WorkerLost
 
@@ -66,6 +67,21 @@ def test_every_piece_is_called_once_and_progress_reaches_the_total(tmp_path):
     )
     assert [(tmp_path / f"called-{piece.stem}").read_text() for piece in pieces] == ["x"] * 9
     assert told == sorted(told) and told[-1] == 100
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, room):
+    write_text = Path.write_text
+
+    def write_with_room(path, *text, **options):
+        if not room or (tmp_path / RESERVE).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write_text(path, *text, **options)
+
+    monkeypatch.setattr(Path, "write_text", write_with_room)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
+    with pytest.raises(DataError, match="^cannot write to .*: no space is left on the disk.$"):
+        run(Note(tmp_path, {2: full, 4: full}))
 
 
 def test_the_first_failure_is_told_as_it_was_raised(tmp_path):
