@@ -12,11 +12,13 @@ from typing import Any
 import click
 
 from pipeline import options
-from pipeline.config import RunConfig, load_config
-from pipeline.errors import GanpipeError, writing_to
+from pipeline.chain.config import RunConfig, load_config
+from pipeline.chain.stages import STAGES, Stage
+from pipeline.errors import GanpipeError, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
+from pipeline.workspace import CLASSIFIER, DEFAULT, Model, Workspace
 from ssgan_tf.declare import build
 
 
@@ -31,8 +33,8 @@ class Commands(click.Group):
             click.echo("stopped", err=True)
             ctx.exit(130)
         except GanpipeError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            click.echo(f"error: {message(error)}", err=True)
+            ctx.exit(exit_code(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,9 +50,9 @@ def main() -> None:
 
 
 @contextmanager
-def _session(workdir: Path, quiet: bool) -> Iterator[Terminal]:
-    """The terminal of a command, with the libraries' output in WORKDIR/ganpipe.log."""
-    log, fresh = workdir / "ganpipe.log", not workdir.exists()
+def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
+    """The terminal of a command, with the libraries' output in the working folder's log."""
+    workdir, log, fresh = workspace.root, workspace.log, not workspace.root.exists()
     with writing_to(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         log.touch()
@@ -75,130 +77,117 @@ def _print_json(value: Any, wanted: bool) -> None:
         click.echo(json.dumps(value, indent=1, default=str))
 
 
+def _run_options() -> tuple[str, ...]:
+    """Options of whole runs: those of preparing and training, but the ones that place a single worker."""
+    every = [key for stage in STAGES for key in stage.options if stage.name in ("preprocess", "train")]
+    return (
+        *(key for key in every if key not in ("train.workers", "train.worker_index")),
+        "draws",
+        "baseline",
+    )
+
+
 @main.command()
-@options.setting_options(*options.DATA, *options.TRAIN, "draws", "baseline")
+@options.setting_options(*_run_options())
 @click.option("--force", multiple=True, metavar="STAGE", help="Run a stage again; may be repeated.")
 @options.place_options
 def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
     """Run all stages: preprocess, train, evaluate, export, with the paired baseline."""
     from pipeline.chain.orchestrator import check_force
 
-    config = _config(config_file, overrides, seed, values)
+    config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
     check_force(force)
-    with _session(workdir, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_dataset, execute_all
+    with _session(workspace, quiet) as terminal:
+        from pipeline.chain.orchestrator import check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import save_config, show_summary, summarise
 
         with stop_on_signals() as stop:
-            nodes = plan_run(config, workdir, stop)
-            check_same_dataset(nodes, workdir, force)
-            save_config(config, workdir)
-            summaries = execute_all(nodes, terminal, force)
-        summary = summarise(config, workdir, summaries)
-        summary["report"] = str(write_report(config, workdir, summary))
-        show_summary(summary, workdir, terminal)
+            nodes = plan_run(config, workspace, stop)
+            check_same_source(nodes, workspace, force)
+            with writing_to(workdir):
+                save_config(config, workspace)
+            made = execute_all(nodes, terminal, force)
+        with writing_to(workdir):
+            summary = summarise(config, workspace, made)
+            summary["report"] = str(write_report(config, workspace, summary))
+        show_summary(summary, workspace, terminal)
     _print_json(summary, as_json)
 
 
-@main.command()
-@options.setting_options(*options.DATA)
-@click.option("--force", is_flag=True, help="Run again even if the result is there.")
-@options.place_options
-def preprocess(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
-    """Read a data set, draw the labelled set and write TFRecords."""
-    config = _config(config_file, overrides, seed, values)
-    with _session(workdir, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_dataset
-        from pipeline.chain.plan import preprocess_node
+def _stage_command(stage: Stage) -> click.Command:
+    """The command that runs one stage on what is there."""
 
-        node = preprocess_node(config.data, seed=config.seed, workdir=workdir)
-        check_same_dataset([node], workdir, ["preprocess"] if force else [])
-        result = _one(node, terminal, force)
-    _print_json(result, as_json)
+    @click.command(stage.name, help=stage.summary)
+    @options.setting_options(*stage.options)
+    @click.option("--force", is_flag=True, help="Run again even if the result is there.")
+    @options.place_options
+    def command(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+        config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
+        with _session(workspace, quiet) as terminal:
+            from pipeline.chain.orchestrator import check_same_source, execute
+            from pipeline.chain.plan import plan_alone
+            from pipeline.interrupts import stop_on_signals
+
+            forced = [stage.name] if force else []
+            with stop_on_signals() as stop:
+                node = plan_alone(stage, config, workspace, stop)
+                check_same_source([node], workspace, forced)
+                result = execute(node, terminal, forced)
+            if node.publishes:
+                terminal.say(f"written to {node.folder}")
+        _print_json(result, as_json)
+
+    return command
 
 
-@main.command()
-@options.setting_options(*options.TRAIN, "train.workers", "train.worker_index")
-@click.option("--force", is_flag=True, help="Run again even if the result is there.")
-@options.place_options
-def train(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
-    """Train a recipe on the prepared data; resumes where a killed run stopped."""
-    config = _config(config_file, overrides, seed, values)
-    with _session(workdir, quiet) as terminal:
-        from pipeline.chain.plan import Input, draw_folder, train_node
-        from pipeline.interrupts import stop_on_signals
-
-        with stop_on_signals() as stop:
-            data = Input.published(draw_folder(workdir, config.seed) / "data", "preprocess")
-            node = train_node(
-                config.train, config.recipe, seed=config.seed, workdir=workdir, data=data, stop=stop
-            )
-            result = _one(node, terminal, force)
-    _print_json(result, as_json)
+for _stage in STAGES:
+    main.add_command(_stage_command(_stage))
 
 
 @main.command()
-@options.setting_options("train.recipe", "evaluate.split")
-@click.option("--force", is_flag=True, help="Run again even if the result is there.")
-@options.place_options
-def evaluate(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
-    """Evaluate a trained recipe on the held-out split."""
-    config = _config(config_file, overrides, seed, values)
-    with _session(workdir, quiet) as terminal:
-        from pipeline.chain.plan import evaluate_node
-
-        node = evaluate_node(config.evaluate, **_trained(config, workdir))
-        result = _one(node, terminal, force)
-    _print_json(result, as_json)
-
-
-@main.command()
-@options.setting_options(
-    "train.recipe", "export.version", "export.format", "export.temperature", "export.abstain_below"
-)
-@click.option("--force", is_flag=True, help="Run again even if the result is there.")
-@options.place_options
-def export(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
-    """Export a trained recipe as SavedModels, and check that they answer as it does."""
-    config = _config(config_file, overrides, seed, values)
-    with _session(workdir, quiet) as terminal:
-        from pipeline.chain.artifacts import read_manifest
-        from pipeline.chain.plan import Input, export_node
-
-        made = _trained(config, workdir)
-        folder = made["model"].folder.parent / "evaluate"
-        metrics = Input.published(folder, "evaluate") if read_manifest(folder) else None
-        node = export_node(config.export, **made, metrics=metrics)
-        result = _one(node, terminal, force)
-    _print_json(result, as_json)
-
-
-@main.command()
-@options.setting_options(*options.DATA, *options.TRAIN, "draws", "baseline")
+@options.setting_options(*_run_options())
 @options.place_options
 def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> None:
     """Say for each stage whether it would be reused, and if not what changed.
 
     Takes the settings that `ganpipe run` would be given; without any, those of the last run.
     """
-    from pipeline.reporting.summary import CONFIG_FILE
-
-    if config_file is None and (workdir / CONFIG_FILE).is_file():
-        config_file = workdir / CONFIG_FILE
+    workspace = Workspace(workdir)
+    if config_file is None and workspace.config.is_file():
+        config_file = workspace.config
     config = _config(config_file, overrides, seed, values)
-    with _session(workdir, quiet=False) as terminal:
+    with _session(workspace, quiet):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 
-        decisions = [decide(node) for node in plan_run(config, workdir)]
-        for decision in decisions:
-            terminal.say(f"{decision.node.name}: {'reused' if decision.reused else 'would run'}")
-            for reason in decision.reasons:
-                terminal.say(f"    {reason}")
+        decisions = [decide(node) for node in plan_run(config, workspace)]
     _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
+    for decision in decisions if not as_json else ():
+        click.echo(f"{decision.node.name}: {'reused' if decision.reused else 'would run'}")
+        for reason in decision.reasons:
+            click.echo(f"    {reason}")
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Remove what is listed.")
+@options.workdir_option
+def clean(workdir: Path, yes: bool) -> None:
+    """List what stopped runs left in a working folder, with sizes; remove it with --yes."""
+    from pipeline.chain.leftovers import find_leftovers, remove_leftovers
+
+    found = find_leftovers(Workspace(workdir))
+    for item in found:
+        click.echo(f"{item.bytes / 2**20:8.1f} MiB  {item.path}  {item.words}")
+    if not found:
+        click.echo(f"nothing unfinished in {workdir}")
+    elif yes:
+        remove_leftovers(found)
+        click.echo(f"removed {len(found)}")
+    else:
+        click.echo("nothing was removed; --yes removes all of it")
 
 
 @main.command()
@@ -206,7 +195,7 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
-    default=Path("ganpipe-run/seed-0/ssgan/export/classifier"),
+    default=Workspace(DEFAULT).result(0, Model("ssgan"), "export") / CLASSIFIER,
     show_default=True,
     help="Exported classifier.",
 )
@@ -240,29 +229,6 @@ def serve(model_dir, **values) -> None:
 def _section(values: dict[str, Any], section: str) -> dict[str, Any]:
     chosen = options.settings_of(values)
     return {key.removeprefix(f"{section}."): value for key, value in chosen.items()}
-
-
-def _trained(config: RunConfig, workdir: Path) -> dict[str, Any]:
-    """The arguments that place a stage behind the trained recipe of the configuration."""
-    from pipeline.chain.plan import Input, draw_folder
-
-    draw = draw_folder(workdir, config.seed)
-    return {
-        "seed": config.seed,
-        "workdir": workdir,
-        "recipe": config.train.recipe,
-        "model": Input.published(draw / config.train.recipe / "train", "train"),
-        "data": Input.published(draw / "data", "preprocess"),
-    }
-
-
-def _one(node: Any, terminal: Terminal, force: bool) -> dict[str, Any]:
-    from pipeline.chain.orchestrator import execute
-
-    result = execute(node, terminal, [node.fingerprint.stage] if force else [])
-    if node.publishes:
-        terminal.say(f"written to {node.folder}")
-    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""The errors of `ssgan_tf.errors`, and how the command line turns failures of the system into them."""
+"""The errors of a run, the exit code of each, and the remedy that the command line knows for it.
+
+except GanpipeError as error:
+    print(f"error: {message(error)}")
+    sys.exit(exit_code(error))
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ssgan_tf.errors import (
+    DamagedData,
     DataError,
     GanpipeError,
-    GateRefused,
-    Interrupted,
+    NoLabels,
     TrainingDiverged,
     UsageError,
+    WorkerLost,
     did_you_mean,
     unknown,
 )
@@ -25,10 +31,47 @@ __all__ = [
     "Interrupted",
     "TrainingDiverged",
     "UsageError",
+    "WorkerLost",
     "did_you_mean",
+    "exit_code",
+    "message",
     "unknown",
     "writing_to",
 ]
+
+
+class GateRefused(GanpipeError):
+    """A check before publishing said no; nothing was published."""
+
+
+class Interrupted(GanpipeError):
+    """A signal ended the run cleanly; running the same command again continues it."""
+
+
+_EXIT_CODES: dict[type[BaseException], int] = {
+    UsageError: 2,
+    DataError: 3,
+    TrainingDiverged: 4,
+    GateRefused: 5,
+    WorkerLost: 6,
+    Interrupted: 130,
+}
+
+_REMEDIES: dict[type[BaseException], str] = {
+    DamagedData: "Run `ganpipe preprocess` again.",
+    NoLabels: "Give labels (--labels-per-class, --labeled-rate or --labels).",
+}
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process ends with: the code of the error's class or of its nearest base; 1 for any other."""
+    return next((_EXIT_CODES[kind] for kind in type(error).__mro__ if kind in _EXIT_CODES), 1)
+
+
+def message(error: BaseException) -> str:
+    """The error's text, with what to do about it where its class tells."""
+    remedy = next((_REMEDIES[kind] for kind in type(error).__mro__ if kind in _REMEDIES), "")
+    return f"{error} {remedy}".rstrip()
 
 
 @contextmanager

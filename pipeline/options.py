@@ -9,60 +9,30 @@ from typing import Any
 
 import click
 
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.chain.config import declared
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
+from pipeline.workspace import DEFAULT
 
 SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")
 PREDICT = tuple(f"predict.{item.name}" for item in dataclasses.fields(PredictConfig))
-SECTIONS = {
-    "data": DataConfig,
-    "train": TrainConfig,
-    "evaluate": EvaluateConfig,
-    "export": ExportConfig,
-    "predict": PredictConfig,
-    "serve": ServeConfig,
-}
-
-DATA = (
-    "data.dataset",
-    "data.data_dir",
-    "data.labels",
-    "data.labels_per_class",
-    "data.labeled_rate",
-    "data.labelled_keys",
-    "data.image_size",
-    "data.channels",
-    "data.background",
-    "data.test_rate",
-    "data.validation_rate",
-    "data.shards",
-    "data.strict",
-    "data.runner",
-    "data.workers",
-)
-TRAIN = (
-    "train.recipe",
-    "train.preset",
-    "train.steps",
-    "train.batch_size",
-    "train.strategy",
-    "train.replicas",
-    "train.precision",
-)
+OUTSIDE_THE_CHAIN = {"predict": PredictConfig, "serve": ServeConfig}
 
 
-def _declared(dotted: str) -> Any:
+def _declared(dotted: str) -> dataclasses.Field:
     section, _, name = dotted.rpartition(".")
-    cls = SECTIONS[section] if section else RunConfig
-    return next(field for field in dataclasses.fields(cls) if field.name == name)
+    if section in OUTSIDE_THE_CHAIN:
+        return next(item for item in dataclasses.fields(OUTSIDE_THE_CHAIN[section]) if item.name == name)
+    found = declared(dotted)
+    assert found, dotted
+    return found[0]
 
 
 def setting_options(*dotted: str) -> Callable[[Callable], Callable]:
     """Adds one option for each dotted setting; its help text and default are the setting's own.
 
     The values arrive as keyword arguments named by the dotted key with "__" for the dot, as text, and
-    `pipeline.config` checks them.
+    the configuration checks them.
     """
 
     def decorate(command: Callable) -> Callable:
@@ -80,6 +50,15 @@ def setting_options(*dotted: str) -> Callable[[Callable], Callable]:
         return command
 
     return decorate
+
+
+workdir_option = click.option(
+    "--workdir",
+    type=click.Path(path_type=Path),
+    default=DEFAULT,
+    show_default=True,
+    help="Folder of the run.",
+)
 
 
 def place_options(command: Callable) -> Callable:
@@ -100,33 +79,16 @@ def place_options(command: Callable) -> Callable:
         click.option(
             "--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings."
         ),
-        click.option(
-            "--workdir",
-            type=click.Path(path_type=Path),
-            default=Path("ganpipe-run"),
-            show_default=True,
-            help="Folder of the run.",
-        ),
+        workdir_option,
     ):
         command = option(command)
     return command
 
 
 def settings_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Turns the keyword arguments of `setting_options` into dotted settings, numbers parsed."""
-    return {key.replace("__", "."): _number(value) for key, value in values.items() if value is not None}
+    """Turns the keyword arguments of `setting_options` into dotted settings."""
+    return {key.replace("__", "."): value for key, value in values.items() if value is not None}
 
 
 def _parameter(dotted: str) -> str:
     return dotted.replace(".", "__")
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value

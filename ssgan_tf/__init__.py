@@ -1,7 +1,7 @@
 """Semi-supervised GANs in TensorFlow 2: networks, losses, recipes and the training loop.
 
-Knows TensorFlow and NumPy only and never imports `pipeline`. Importing this package is cheap;
-its modules import TensorFlow.
+Never imports `pipeline`, names no command and no option of one. Importing this package is cheap; its
+modules import TensorFlow, and the metrics SciPy and scikit-learn besides.
 """
 
 import os

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -38,21 +39,79 @@ def between(low: float, high: float) -> Rule:
     return Rule(f"a number between {low} and {high} (exclusive)", lambda value: low < value < high)
 
 
+def whole(low: int, high: int) -> Rule:
+    """Allows whole numbers from `low` to `high`."""
+    return Rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
+
+
+def within(low: float, high: float) -> Rule:
+    """Allows numbers from `low` to `high`, both included."""
+    return Rule(f"a number from {low:g} to {high:g}", lambda value: low <= value <= high)
+
+
+def at_most(high: float) -> Rule:
+    """Allows numbers from 0 to `high`."""
+    return within(0, high)
+
+
+def positive() -> Rule:
+    """Allows finite numbers above 0."""
+    return Rule("a number above 0", lambda value: 0 < value < math.inf)
+
+
+def not_negative() -> Rule:
+    """Allows finite numbers from 0."""
+    return Rule("a number from 0", lambda value: 0 <= value < math.inf)
+
+
+def share() -> Rule:
+    """Allows what can be left out or kept of a whole, but not all of it."""
+    return Rule("a share from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+def decay() -> Rule:
+    """Allows decays of an exponential average that float32 still tells from 1.
+
+    Averages are kept in float32, where 1 - 0.999999 is 5 % off and 0.99999999 is 1.
+    """
+    return Rule(
+        "a number from 0 to 0.99999 (float32 cannot tell larger ones from 1 well)",
+        lambda value: 0 <= value <= 0.99999,
+    )
+
+
 def one_of(*choices: Any) -> Rule:
     """Allows the given values."""
     return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices)
 
 
-def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool = True) -> Any:
+CONTENT = "content"
+"""Of a setting that names a file: its bytes affect the result, not where it lies."""
+
+
+def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool | str = True) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
     Args:
         default: the value where none is given.
         text: help, one line.
         rule: what is allowed; None where the type says it all.
-        affects_result: False where no byte of the result depends on it (a path, a number of workers).
+        affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
     """
     return field(default=default, metadata={"help": text, "rule": rule, "affects_result": affects_result})
+
+
+def as_in(cls: type, name: str, **changes: Any) -> Any:
+    """Declares a setting like one of another class: its default, help text, rule and effect are the same.
+
+    Args:
+        cls: the settings class that declares it.
+        name: the setting.
+        changes: what differs: `default`, `help`.
+    """
+    declared = next(item for item in dataclasses.fields(cls) if item.name == name)
+    default = changes.pop("default", declared.default)
+    return field(default=default, metadata={**declared.metadata, **changes})
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
@@ -86,6 +145,10 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
         if not isinstance(value, Mapping):
             raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
         return dict(value)
+    if int in allowed and isinstance(value, str):
+        # a command line gives text only
+        with contextlib.suppress(ValueError):
+            value = int(value)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if float in allowed and isinstance(value, str):

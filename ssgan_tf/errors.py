@@ -1,6 +1,7 @@
-"""Errors that a user can act on, each with the exit code that a command line should end with.
+"""Errors that a user can act on: what went wrong, which value, what would be right.
 
-raise UsageError("train.steps", got=-3, want="a whole number from 1")
+raise UsageError("train.steps must be a whole number from 1; got -3.")
+raise unknown("recipe", "ssgann", ["gan", "ssgan"])   # ... Did you mean 'ssgan'? Valid: gan, ssgan.
 """
 
 from __future__ import annotations
@@ -10,49 +11,31 @@ from collections.abc import Iterable
 
 
 class GanpipeError(Exception):
-    """What went wrong, for the user: one message, no traceback.
-
-    Attributes:
-        exit_code: what the process ends with.
-    """
-
-    exit_code = 1
+    """What went wrong, for the user: one message, no traceback."""
 
 
 class UsageError(GanpipeError):
-    """The command or its settings are wrong."""
-
-    exit_code = 2
+    """A setting is wrong."""
 
 
 class DataError(GanpipeError):
     """The images, labels or files are wrong, missing or damaged."""
 
-    exit_code = 3
+
+class DamagedData(DataError):
+    """Prepared data is damaged, lacks a file or has another schema version; prepared again it is right."""
+
+
+class NoLabels(DataError):
+    """No training image has a label, and training needs some."""
 
 
 class TrainingDiverged(GanpipeError):
     """Training reached a value that is not finite; the last good checkpoint is kept."""
 
-    exit_code = 4
-
-
-class GateRefused(GanpipeError):
-    """A check before publishing said no; nothing was published."""
-
-    exit_code = 5
-
 
 class WorkerLost(GanpipeError):
     """Another process of the run ended; the last checkpoint is kept."""
-
-    exit_code = 6
-
-
-class Interrupted(GanpipeError):
-    """A signal ended the run cleanly; running the same command again continues it."""
-
-    exit_code = 130
 
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:

@@ -5,14 +5,17 @@
     image/height, image/width, image/channels
     image/class/label  int64, -1 where unlabelled: a withheld label is not in the file
     image/labeled      int64, 0 or 1, the mask
-    image/key          stable id
+    image/key          digest of the decoded source image: no name, no place, no label
 
-Shards are named SPLIT-00000-of-00008.tfrecord; `dataset.json` beside them describes them.
+The records of a split lie in the order of a keyed hash of their pixels, so that neither key nor place of an
+unlabelled record says anything of its label. Shards are named SPLIT-00000-of-00008.tfrecord;
+`dataset.json` beside them describes them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,9 +26,11 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf import pixels, tfrecord
-from ssgan_tf.errors import DataError
+from ssgan_tf.errors import DamagedData, DataError
+from ssgan_tf.file_names import DATASET
+from ssgan_tf.whole_files import replacing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNLABELLED = -1
 
 
@@ -37,27 +42,39 @@ class Split(NamedTuple):
     keys: list[str]
 
 
+class RecordForm:
+    """Serialises records of one shape.
+
+    One message is filled again and again: to build it anew takes ten times as long as the rest.
+
+    Args:
+        height, width, channels: of the record images.
+    """
+
+    def __init__(self, height: int, width: int, channels: int) -> None:
+        self._example = tf.train.Example()
+        feature = self._example.features.feature
+        feature[tfrecord.FORMAT].bytes_list.value.append(b"png")
+        sizes = ((tfrecord.HEIGHT, height), (tfrecord.WIDTH, width), (tfrecord.CHANNELS, channels))
+        for name, value in sizes:
+            feature[name].int64_list.value.append(value)
+        self._png = feature[tfrecord.ENCODED].bytes_list.value
+        self._key = feature[tfrecord.KEY].bytes_list.value
+        self._label = feature[tfrecord.LABEL].int64_list.value
+        self._labeled = feature[tfrecord.LABELED].int64_list.value
+
+    def serialise(self, *, png: bytes, label: int, key: str) -> bytes:
+        """Returns one record; `label` -1 means unlabelled and sets the mask to 0."""
+        self._png[:] = [png]
+        self._key[:] = [key.encode()]
+        self._label[:] = [label]
+        self._labeled[:] = [int(label != UNLABELLED)]
+        return self._example.SerializeToString(deterministic=True)
+
+
 def example_bytes(*, png: bytes, height: int, width: int, channels: int, label: int, key: str) -> bytes:
-    """Serialises one record; `label` -1 means unlabelled and sets the mask to 0."""
-
-    def ints(value: int) -> tf.train.Feature:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    def raw(value: bytes) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    feature = {
-        tfrecord.ENCODED: raw(png),
-        tfrecord.FORMAT: raw(b"png"),
-        tfrecord.HEIGHT: ints(height),
-        tfrecord.WIDTH: ints(width),
-        tfrecord.CHANNELS: ints(channels),
-        tfrecord.LABEL: ints(label),
-        tfrecord.LABELED: ints(int(label != UNLABELLED)),
-        tfrecord.KEY: raw(key.encode()),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+    """Serialises one record, as `RecordForm` does."""
+    return RecordForm(height, width, channels).serialise(png=png, label=label, key=key)
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -71,16 +88,14 @@ def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
     Returns:
         `{"name", "records", "bytes", "sha256"}` of the file.
     """
-    partial = path.with_name(path.name + ".partial")
     digest, count, size = hashlib.sha256(), 0, 0
-    with partial.open("wb") as file:
+    with replacing(path, durable=False) as partial, partial.open("wb") as file:
         for record in records:
             frame = tfrecord.framed(record)
             file.write(frame)
             digest.update(frame)
             count += 1
             size += len(frame)
-    partial.rename(path)
     return {"name": path.name, "records": count, "bytes": size, "sha256": digest.hexdigest()}
 
 
@@ -88,24 +103,24 @@ def iterate_records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields (offset of the payload, payload) for each record, checking both checksums.
 
     Raises:
-        DataError: the file is truncated or a checksum does not fit; names the file and the record.
+        DamagedData: the file is truncated or a checksum does not fit; names the file and the record.
     """
     with path.open("rb") as file:
         count = 0
         while head := file.read(tfrecord.HEAD):
             bad = f"damaged TFRecord file {str(path)!r}: record {count}"
             if len(head) < tfrecord.HEAD:
-                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} is cut off.")
             length = tfrecord.length_in(head)
             if length is None:
-                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} has a wrong checksum.")
             offset = file.tell()
             body = file.read(length + tfrecord.TAIL)
             if len(body) < length + tfrecord.TAIL:
-                raise DataError(f"{bad} is cut off. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} is cut off.")
             payload = tfrecord.payload_of(body)
             if payload is None:
-                raise DataError(f"{bad} has a wrong checksum. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"{bad} has a wrong checksum.")
             yield offset, payload
             count += 1
 
@@ -166,19 +181,20 @@ class DatasetInfo:
         """Reads `folder/dataset.json`.
 
         Raises:
-            DataError: it is missing, not JSON, or of another schema version.
+            DataError: it is missing.
+            DamagedData: it is not JSON, or of another schema version.
         """
-        path = Path(folder) / "dataset.json"
+        path = Path(folder) / DATASET
         try:
             document = json.loads(path.read_text())
         except FileNotFoundError:
             raise DataError(f"{str(folder)!r} holds no dataset.json: it is not prepared data.") from None
         except ValueError as error:
-            raise DataError(f"{str(path)!r} is not valid JSON: {error}.") from None
+            raise DamagedData(f"{str(path)!r} is not valid JSON: {error}.") from None
         if document.get("schema_version") != SCHEMA_VERSION:
-            raise DataError(
+            raise DamagedData(
                 f"{str(path)!r} has schema version {document.get('schema_version')!r}; "
-                f"this version reads {SCHEMA_VERSION}. Run `ganpipe preprocess` again."
+                f"this version reads {SCHEMA_VERSION}."
             )
         return cls(
             folder=Path(folder),
@@ -192,7 +208,8 @@ class DatasetInfo:
         """Returns the shard files of a split, in order, after checking that each has its size.
 
         Raises:
-            DataError: no such split, or a shard is missing or has another size than recorded.
+            DataError: no such split.
+            DamagedData: a shard is missing or has another size than recorded.
         """
         if split not in self.splits:
             raise DataError(
@@ -202,52 +219,69 @@ class DatasetInfo:
         for shard in self.splits[split]["shards"]:
             path = self.folder / shard["name"]
             if not path.is_file():
-                raise DataError(f"shard {str(path)!r} is missing. Run `ganpipe preprocess` again.")
+                raise DamagedData(f"shard {str(path)!r} is missing.")
             if path.stat().st_size != shard["bytes"]:
-                raise DataError(
+                raise DamagedData(
                     f"damaged TFRecord file {str(path)!r}: it has {path.stat().st_size} bytes, "
-                    f"{shard['bytes']} were written. Run `ganpipe preprocess` again."
+                    f"{shard['bytes']} were written."
                 )
             paths.append(path)
         return paths
+
+
+def iterate_split(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[Split]:
+    """Yields a split in blocks, in order, checking every record's checksum.
+
+    Raises:
+        DataError: a shard is missing, truncated or corrupt.
+    """
+    decode = tf.function(
+        lambda serialized: parse(serialized, info.image_shape),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
+    while pending := list(itertools.islice(payloads, block)):
+        try:
+            batch = decode(tf.constant(pending))
+        except tf.errors.InvalidArgumentError as error:
+            raise DamagedData(f"a record of split {split!r} cannot be decoded: {error.message}") from None
+        keys = [key.decode() for key in batch["key"].numpy()]
+        yield Split(batch["image"].numpy(), batch["label"].numpy(), keys)
+
+
+def iterate_labels(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[tuple[str, int, int]]:
+    """Yields key, label and mask of every record of a split, without decoding its image.
+
+    Raises:
+        DataError: a shard is missing, truncated or corrupt.
+    """
+    features = {name: spec for name, spec in _FEATURES.items() if name != tfrecord.ENCODED}
+    payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
+    while pending := list(itertools.islice(payloads, block)):
+        parsed = tf.io.parse_example(pending, features)
+        columns = (parsed[name].numpy() for name in (tfrecord.KEY, tfrecord.LABEL, tfrecord.LABELED))
+        for key, label, mask in zip(*columns, strict=True):
+            yield key.decode(), int(label), int(mask)
 
 
 def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
     """Reads a whole split into memory, checking every record's checksum.
 
     Raises:
-        DataError: a shard is missing, truncated or corrupt.
+        DamagedData: a shard is missing, truncated or corrupt.
     """
     images = np.empty((info.splits[split]["count"], *info.image_shape), np.uint8)
     labels = np.empty(len(images), np.int32)
     keys: list[str] = []
-    decode = tf.function(
-        lambda serialized: parse(serialized, info.image_shape),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
-
-    def flush(payloads: list[bytes]) -> None:
-        start = len(keys)
-        try:
-            batch = decode(tf.constant(payloads))
-        except tf.errors.InvalidArgumentError as error:
-            raise DataError(f"a record of split {split!r} cannot be decoded: {error.message}") from None
-        images[start : start + len(payloads)] = batch["image"].numpy()
-        labels[start : start + len(payloads)] = batch["label"].numpy()
-        keys.extend(key.decode() for key in batch["key"].numpy())
-
-    pending: list[bytes] = []
-    for path in info.shards(split):
-        for _, payload in iterate_records(path):
-            pending.append(payload)
-            if len(pending) == block:
-                flush(pending)
-                pending = []
-    if pending:
-        flush(pending)
+    for part in iterate_split(info, split, block):
+        stop = len(keys) + len(part.keys)
+        if stop <= len(images):
+            images[len(keys) : stop] = part.images
+            labels[len(keys) : stop] = part.labels
+        keys += part.keys
     if len(keys) != len(images):
-        raise DataError(
+        raise DamagedData(
             f"split {split!r} of {str(info.folder)!r} holds {len(keys)} records; "
-            f"dataset.json says {len(images)}. Run `ganpipe preprocess` again."
+            f"dataset.json says {len(images)}."
         )
     return Split(images, labels, keys)

@@ -27,21 +27,22 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.evaluated import metrics_at
+from pipeline.workspace import Model, Workspace
 from ssgan_tf.errors import GanpipeError
+from ssgan_tf.file_names import HISTORY, TRAINING
+from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
+from ssgan_tf.metrics.figures import in_words as words_for
 from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.systems.recipe import Recipe
+from ssgan_tf.whole_files import write_whole
 
 TABLE = "reproduction"
-# of the generation metrics, what the table shows in words; "mean" and "covariance" are of points
-SHOWN = {
-    "smallest_class_share": "smallest class {:.1%}",
-    "missing_class_mass": "class mass missing {:.1%}",
-    "mean_confidence": "judge's confidence {:.3f}",
-    "frechet_distance": "Fréchet {:.3g}",
-    "frechet_distance_of_training_images": "(training images {:.3g})",
-    "mean": "mean {}",
-    "covariance": "covariance {}",
-    "covariance_difference": "covariance off by {:.1%}",
+FLAGS = {
+    "data.dataset": "--dataset",
+    "data.labeled_rate": "--labeled-rate",
+    "data.labels_per_class": "--labels-per-class",
+    "train.preset": "--preset",
 }
 
 
@@ -100,13 +101,20 @@ def _chosen(names: list[str]) -> list[Recipe]:
 def run_options(recipe: Recipe, data_dir: Path | None, steps: int | None, more: list[str]) -> list[str]:
     """The options of `ganpipe run` for a recipe; later ones win."""
     mnist = f"idx:{data_dir / 'mnist'}" if data_dir else "tfds:mnist"
-    options = [option.format(mnist=mnist) for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, mnist), *(("--steps", str(steps)) if steps else ()), *more]
+
+
+def _documented(recipe: Recipe, mnist: str) -> list[str]:
+    """The recipe's settings as options: `--set` where a setting has no flag."""
+    options: list[str] = []
+    for name, value in recipe.reproduction.settings.items():  # type: ignore[union-attr]
+        text = str(value).format(mnist=mnist)
+        options += (FLAGS[name], text) if name in FLAGS else ("--set", f"{name}={text}")
+    return options
 
 
 def _without_paths(recipe: Recipe, steps: int | None, more: list[str]) -> list[str]:
-    options = [option.format(mnist="MNIST") for option in recipe.reproduction.options]  # type: ignore[union-attr]
-    return [*options, *(("--steps", str(steps)) if steps else ()), *more]
+    return [*_documented(recipe, "MNIST"), *(("--steps", str(steps)) if steps else ()), *more]
 
 
 def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:
@@ -116,7 +124,8 @@ def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:
 
 def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], seeds: int) -> dict[str, Any]:
     """Collects a finished run's row from the files that it left."""
-    runs = [_one_seed(folder / f"seed-{seed}" / recipe.name) for seed in range(seeds)]
+    places = Workspace(folder)
+    runs = [_one_seed(places.model(seed, Model(recipe.name))) for seed in range(seeds)]
     row: dict[str, Any] = {
         "recipe": recipe.name,
         "options": _without_paths(recipe, steps, more),
@@ -127,25 +136,28 @@ def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], s
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "examples_per_second": float(np.median([run["examples_per_second"] for run in runs])),
         "losses": _mean([run["losses"] for run in runs]),
-        "generation": _mean([run["metrics"].get("generation", {}) for run in runs]),
+        "classification": _mean([_classification(run["metrics"]) for run in runs]),
+        "generation": _mean([run["metrics"].get(GENERATION, {}) for run in runs]),
+        "figures": runs[0]["metrics"].get("figures", []),
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
         "runs": runs,
     }
     if "error" in runs[0]["metrics"]:
         row["errors"] = [run["metrics"]["error"] for run in runs]
-    if recipe.baseline and (folder / "seed-0" / recipe.baseline).is_dir():
-        paths = [folder / f"seed-{seed}" / recipe.baseline for seed in range(seeds)]
-        row["baseline_errors"] = [_metrics(path)["error"] for path in paths]
+    if recipe.baseline:
+        paths = [places.model(seed, Model(recipe.baseline, recipe.name)) for seed in range(seeds)]
+        if paths[0].is_dir():
+            row["baseline_errors"] = [_metrics(path)["error"] for path in paths]
     row["got"] = in_words(row)
     return row
 
 
 def _one_seed(folder: Path) -> dict[str, Any]:
-    with np.load(folder / "train" / "history.npz") as history:
+    with np.load(folder / "train" / HISTORY) as history:
         names, values = history["names"].tolist(), history["values"]
         ends, seconds = history["call_steps"], history["call_seconds"]
-    settings = json.loads((folder / "train" / "training.json").read_text())
+    settings = json.loads((folder / "train" / TRAINING).read_text())
     recipe = load_recipe(settings["recipe"])
     configured = recipe.configure("full", settings["settings"])
     # the last twentieth of the run: single steps are noisy
@@ -168,7 +180,11 @@ def _one_seed(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "evaluate" / "metrics.json").read_text())
+    return metrics_at(folder / "evaluate")
+
+
+def _classification(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {line.name: line.value for line in lines(metrics, CLASSIFICATION)}
 
 
 def _mean(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -186,9 +202,11 @@ def in_words(row: dict[str, Any]) -> str:
     for name, key in (("test error", "errors"), ("baseline", "baseline_errors")):
         if key in row:
             parts.append(f"{name} {np.mean(row[key]):.2%}")
-    for name, form in SHOWN.items():
-        if (value := row["generation"].get(name)) is not None:
-            parts.append(form.format(np.round(value, 2).tolist() if isinstance(value, list) else value))
+    means = {**row.get("classification", {}), GENERATION: row["generation"], "figures": row["figures"]}
+    for line in lines(means):
+        # how many images were looked at is no result
+        if line.unit != IMAGES and line.name != "error":
+            parts.append(f"{line.title} {words_for(line.value, line.unit)}")
     parts += [
         f"{name.removesuffix('/loss')} loss {value:.3f}"
         for name, value in row["losses"].items()
@@ -237,9 +255,7 @@ def _write(workdir: Path, table: dict[str, Any]) -> None:
     lines += ["", "Measured on: " + "; ".join(sorted({row["machine"] for row in table.values()})) + "."]
     for suffix, text in (("json", json.dumps(table, indent=1)), ("md", "\n".join(lines))):
         path = workdir / f"{TABLE}.{suffix}"
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text + "\n")
-        partial.rename(path)
+        write_whole(path, text + "\n")
 
 
 if __name__ == "__main__":

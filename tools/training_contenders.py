@@ -28,7 +28,8 @@ def make_loop(recipe_name: str, batch: int | None, folder: str, **settings: Any)
     from ssgan_tf.recipes import load_recipe
     from ssgan_tf.systems.recipe import DataSpec
     from ssgan_tf.training.batches import MemoryBatches
-    from ssgan_tf.training.loop import Loop, LoopOptions
+    from ssgan_tf.training.loop import Loop
+    from ssgan_tf.training.options import LoopOptions
     from ssgan_tf.training.strategy import make_strategy
 
     recipe = load_recipe(recipe_name)

@@ -27,7 +27,11 @@ def cut(split: str, size: int, count: int) -> list[Piece]:
     return [Piece(split, index, count, bounds[index], bounds[index + 1]) for index in range(count)]
 
 
-def cut_for_scan(split: str, size: int) -> list[Piece]:
-    """Cuts a split into pieces of 256 to 4,096 items: enough of them to share out and to show progress."""
-    length = min(4096, max(256, -(-size // 16)))
+def cut_for_reading(split: str, size: int) -> list[Piece]:
+    """Cuts a split into pieces of 256 to 4,096 items: enough of them to share out and to show progress.
+
+    Of a very large split they are larger, so that there are at most 256: files of all of them are open at
+    once when the records are put in order.
+    """
+    length = max(-(-size // 256), min(4096, max(256, -(-size // 16))))
     return cut(split, size, -(-size // length))

@@ -14,18 +14,22 @@ import os
 import shlex
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam.modes import IN_MEMORY, MODES
 from pipeline.beam.pieces import Piece
+from pipeline.child_processes import importable
 from pipeline.errors import GanpipeError, UsageError, writing_to
 from ssgan_tf import errors
 
-MODES = ("in_memory", "multi_processing")
 _POLL_SECONDS = 0.25
+_SETTLED_SECONDS = 1.0
+_PATIENCE_SECONDS = 10.0
 
 
 class Task:
@@ -82,8 +86,8 @@ def run_pass(
         progress: called now and then with the number of items done.
 
     Raises:
-        GanpipeError: the failure of the first piece that failed, whichever process it was in; or a
-            worker was killed.
+        GanpipeError: the failure of the first piece that failed, whichever process it was in.
+        WorkerLost: a worker process was killed.
         UsageError: another mode.
         RuntimeError: an unexpected exception in a worker, with its traceback.
     """
@@ -93,11 +97,11 @@ def run_pass(
         raise errors.unknown("runner mode", mode, MODES)
     task = Task(function, scratch, name)
     watch = _Watch(pieces, scratch, name, progress)
-    if mode == "in_memory":
+    if mode == IN_MEMORY:
         with watch.in_background():
             _run(task, pieces, workers=1, command=None)
     else:
-        with _importable():
+        with importable():
             _run_watched(task, pieces, workers=workers, scratch=scratch, watch=watch)
     failures = sorted(scratch.glob(f"{name}-*.failed"))
     if failures:
@@ -118,7 +122,7 @@ def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | No
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
     # the mode stays in_memory: multi_processing would set a command that breaks on a path with a space
-    options = PipelineOptions([], direct_running_mode="in_memory", direct_num_workers=workers)
+    options = PipelineOptions([], direct_running_mode=IN_MEMORY, direct_num_workers=workers)
     environment = SubprocessSDKEnvironment.from_command_string(command) if command else None
     pipeline = beam.Pipeline(runner=FnApiRunner(default_environment=environment), options=options)
     _ = pipeline | beam.Create([tuple(piece) for piece in pieces]) | task.name >> beam.Map(task)
@@ -126,7 +130,7 @@ def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | No
 
 
 def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch) -> None:
-    from pipeline.beam.worker import killed_workers
+    from pipeline.beam.worker import end_workers, killed_workers
 
     place = scratch / f"{task.name}-worker"
     # the shell is replaced by the worker, so that its parent is this process; what it prints is noise
@@ -143,20 +147,43 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
             raised.append(error)
 
     thread = threading.Thread(target=target, name=f"beam-{task.name}", daemon=True)
-    # when a worker dies, Beam's threads die with tracebacks that would reach the terminal
-    hook, threading.excepthook = threading.excepthook, _log_thread_failure
-    thread.start()
-    while thread.is_alive():
-        thread.join(_POLL_SECONDS)
-        watch.look()
-        if thread.is_alive() and killed_workers(place):
-            raise GanpipeError(
-                "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
-                "if that was the reason."
-            )
-    threading.excepthook = hook
+    with _quiet_threads():
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            watch.look()
+            if thread.is_alive() and killed_workers(place):
+                end_workers(place)
+                _let_threads_end()
+                raise errors.WorkerLost(
+                    "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
+                    "if that was the reason."
+                )
     if raised:
         raise raised[0]
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Keeps from the terminal what Beam's threads die of when a worker dies."""
+    hook, threading.excepthook = threading.excepthook, _log_thread_failure
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+
+
+def _let_threads_end() -> None:
+    """Waits until Beam's threads that belong to dead workers have ended: no further one within a second.
+
+    Others of its threads wait for ever, and end with the process.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    count, since = threading.active_count(), time.monotonic()
+    while time.monotonic() < min(deadline, since + _SETTLED_SECONDS):
+        time.sleep(_POLL_SECONDS)
+        if threading.active_count() != count:
+            count, since = threading.active_count(), time.monotonic()
 
 
 def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
@@ -196,18 +223,3 @@ class _Watch:
         finally:
             over.set()
             thread.join()
-
-
-@contextmanager
-def _importable() -> Iterator[None]:
-    """Lets worker processes import this package from wherever the command was started."""
-    place = str(Path(__file__).resolve().parents[2])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([place, *([before] if before else [])])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before

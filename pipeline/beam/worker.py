@@ -9,7 +9,9 @@ as long as it lives, which it takes away when it ends in order, not when it fail
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -30,6 +32,13 @@ def killed_workers(place: Path) -> list[int]:
             if file.exists():
                 gone.append(worker)
     return gone
+
+
+def end_workers(place: Path) -> None:
+    """Ends the workers that are still there; without the killed one Beam has no use for them."""
+    for file in place.parent.glob(f"{place.name}-*.alive"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(file.stem.removeprefix(f"{place.name}-")), signal.SIGKILL)
 
 
 def _end_with(driver: int) -> None:

@@ -1,119 +1,38 @@
-"""Artifacts: folders that are complete or absent, each with a manifest that says what made it.
-
-    with writing(folder, fingerprint) as partial:
-        ...                       # write into `partial`
-    # now `folder` exists, with manifest.json
-
-A stage writes into a hidden sibling and one rename publishes it. Whatever a killed stage left behind is
-removed by the next one, except where the stage can resume from it.
-"""
+"""Artifacts: folders that are complete or absent, each with a manifest that says what made it."""
 
 from __future__ import annotations
 
-import fcntl
-import functools
+import contextlib
 import hashlib
-import importlib.metadata
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, writing_to
+from pipeline.chain.fingerprints import Fingerprint
+from pipeline.chain.places import MANIFEST, recover
+from pipeline.errors import DataError
+from ssgan_tf.whole_files import write_whole
 
-MANIFEST = "manifest.json"
-LIBRARIES = (
-    "tensorflow",
-    "keras",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "apache-beam",
-    "tensorflow-datasets",
-    "pillow",
-)
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Everything that decides an artifact's content.
-
-    Attributes:
-        stage: the stage's name.
-        parameters: its settings, as plain values.
-        inputs: name of each input to its digest (an artifact's fingerprint, a source's digest).
-        code: file of the two packages to the digest of its text.
-        versions: library to version.
-    """
-
-    stage: str
-    parameters: Mapping[str, Any]
-    inputs: Mapping[str, str]
-    code: Mapping[str, str]
-    versions: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        """32 hex characters that differ when any part does."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def differences(self, other: Fingerprint) -> list[str]:
-        """Says in words what changed from `self` (what is there) to `other` (what is wanted)."""
-        words = []
-        for part, title in (
-            ("parameters", "setting"),
-            ("inputs", "input"),
-            ("code", "source code"),
-            ("versions", "library"),
-        ):
-            before, after = _flat(getattr(self, part)), _flat(getattr(other, part))
-            for key in sorted(before.keys() | after.keys()):
-                old, new = before.get(key, "none"), after.get(key, "none")
-                if old != new:
-                    values = "" if part in ("code", "inputs") else f": {old} -> {new}"
-                    words.append(f"{title} {key} changed{values}")
-        return words
-
-
-def make_fingerprint(stage: str, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Fingerprint:
-    """Builds the fingerprint of a stage with the code and the libraries of this process."""
-    # through JSON, so that a manifest read back compares equal
-    plain = json.loads(json.dumps(parameters))
-    return Fingerprint(stage, plain, dict(inputs), code_digests(), library_versions())
-
-
-@functools.cache
-def code_digests() -> dict[str, str]:
-    """Digest of every source file of both packages."""
-    root = Path(__file__).resolve().parents[2]
-    files = sorted(path for package in ("pipeline", "ssgan_tf") for path in (root / package).rglob("*.py"))
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
-
-
-@functools.cache
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide the bytes of an artifact."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return versions
+VERIFIED = "verified.json"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says: the fingerprint, the files with size and sha256, and a summary."""
+    """What `manifest.json` says.
+
+    Attributes:
+        fingerprint: what made it.
+        files: name of each file to its "bytes" and "sha256".
+        summary: what the stage returned.
+        states: name of each file to its size, time and inode when its sha256 was taken.
+    """
 
     fingerprint: Fingerprint
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
+    states: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -122,23 +41,38 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Reads a published artifact's manifest; None where there is no readable one."""
+    """Reads a published artifact's manifest; None where there is none, or not as it was written."""
+    recover(folder)
     try:
         document = json.loads((folder / MANIFEST).read_text())
-        return Manifest(Fingerprint(**document["fingerprint"]), document["files"], document["summary"])
-    except (OSError, ValueError, KeyError, TypeError):
+        if document.pop("seal") != seal_of(document):
+            return None
+        return Manifest(
+            Fingerprint(**document["fingerprint"]),
+            document["files"],
+            document["summary"],
+            document.get("states", {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
+def seal_of(document: Mapping[str, Any]) -> str:
+    """Hex digest of what a manifest says, as JSON gives it back: a manifest vouches for itself by it."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
 def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
-    """Opens a published artifact of a stage, checking that its files have their sizes.
+    """Opens a published artifact of a stage, checking that its files are those that were written.
 
     Raises:
-        DataError: it is absent, of another stage, or a file is missing or has another size.
+        DataError: it is absent, of another stage, or a file is missing or not as it was written.
     """
     hint = hint or f"Run `ganpipe {stage}` first."
     manifest = read_manifest(folder)
     if manifest is None:
+        if (folder / MANIFEST).exists():
+            raise DataError(f"{str(folder / MANIFEST)!r} is damaged. Run `ganpipe {stage}` again.")
         raise DataError(f"there is no result of {stage} in {str(folder)!r}. {hint}")
     if manifest.fingerprint.stage != stage:
         raise DataError(
@@ -150,104 +84,61 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
 
 
 def find_damage(folder: Path, manifest: Manifest) -> str | None:
-    """Says which file of an artifact is missing or has another size than recorded, or None."""
+    """Says which file of an artifact is missing or not as it was written, or None.
+
+    A file's bytes are read again only where its size, time or inode are not those of the last time.
+    """
+    seen, new = dict(manifest.states) | _verified(folder), {}
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing."
-        if path.stat().st_size != entry["bytes"]:
-            size = path.stat().st_size
-            return f"{str(path)!r} is damaged: it has {size} bytes, {entry['bytes']} were written."
+        status = path.stat()
+        if status.st_size != entry["bytes"]:
+            return f"{str(path)!r} is damaged: it has {status.st_size} bytes, {entry['bytes']} were written."
+        if seen.get(name) == file_state(path):
+            continue
+        if sha256_of(path) != entry["sha256"]:
+            return f"{str(path)!r} is damaged: its checksum is not that of what was written."
+        new[name] = file_state(path)
+    if new:
+        # a folder that may not be written to is looked at in full each time
+        with contextlib.suppress(OSError):
+            write_whole(folder / VERIFIED, json.dumps(_verified(folder) | new))
     return None
 
 
-@contextmanager
-def writing(
-    folder: Path,
-    fingerprint: Fingerprint,
-    *,
-    resumable: bool = False,
-    summary: dict[str, Any] | None = None,
-) -> Iterator[Path]:
-    """Yields a hidden sibling of `folder` to write into, and publishes it on success.
+def _verified(folder: Path) -> dict[str, list[int]]:
+    try:
+        document = json.loads((folder / VERIFIED).read_text())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def file_state(path: Path) -> list[int]:
+    """Size, time of the last change in nanoseconds and inode: what changes when a file is written anew."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def check_lineage(inputs: Mapping[str, tuple[Path, Fingerprint]]) -> None:
+    """Checks that artifacts which are used together come from each other.
 
     Args:
-        folder: the artifact's place; what is there is replaced by the final rename.
-        fingerprint: goes into the manifest; a resumable stage finds its own earlier folder by it.
-        resumable: keep what a killed or failed stage has written, for the same fingerprint.
-        summary: filled by the caller within the block; goes into the manifest.
+        inputs: name ("data", "model", ...) to an artifact's folder and fingerprint.
 
     Raises:
-        DataError: the place cannot be written to, or another run is writing there.
+        DataError: one was made from another artifact of a name than the one given.
     """
-    partial = folder.with_name(f".{folder.name}.partial-{fingerprint.digest[:16]}")
-    with writing_to(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            clean(folder, keep=partial if resumable else None)
-            partial.mkdir(exist_ok=resumable)
-            try:
-                yield partial
-                _write_manifest(partial, fingerprint, summary or {})
-            except BaseException:
-                if not resumable:
-                    shutil.rmtree(partial, ignore_errors=True)
-                raise
-            _publish(partial, folder)
-
-
-def clean(folder: Path, keep: Path | None = None) -> None:
-    """Removes what killed runs left beside an artifact's place, except `keep`."""
-    for stray in folder.parent.glob(f".{folder.name}.*"):
-        if stray.is_dir() and stray != keep:
-            shutil.rmtree(stray)
-
-
-def _publish(partial: Path, folder: Path) -> None:
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-    else:
-        partial.rename(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of an artifact's place; it goes with the process, however that ends."""
-    path = folder.with_name(f".{folder.name}.lock")
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # the holder before may have removed the file between our opening and our locking it
-            if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-                raise BlockingIOError
-        except (BlockingIOError, FileNotFoundError):
-            raise DataError(
-                f"another ganpipe is writing to {str(folder)!r}; wait for it or choose another --workdir."
-            ) from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[str, Any]) -> None:
-    files = {}
-    for path in sorted(partial.rglob("*")):
-        if path.is_file():
-            files[path.relative_to(partial).as_posix()] = {
-                "bytes": path.stat().st_size,
-                "sha256": sha256_of(path),
-            }
-    document = {"fingerprint": asdict(fingerprint), "files": files, "summary": dict(summary)}
-    temporary = partial / (MANIFEST + ".partial")
-    with temporary.open("w") as file:
-        json.dump(document, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(partial / MANIFEST)
+    for name, (folder, fingerprint) in inputs.items():
+        for source, digest in fingerprint.inputs.items():
+            if source in inputs and inputs[source][1].digest != digest:
+                raise DataError(
+                    f"the {name} in {str(folder)!r} was not made from the {source} that "
+                    f"{str(inputs[source][0])!r} now holds. Run `ganpipe {fingerprint.stage}` to make it "
+                    f"anew from that, or bring back the {source} that it was made from."
+                )
 
 
 def sha256_of(path: Path) -> str:
@@ -257,13 +148,3 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import MANIFEST, find_damage, read_manifest, writing
+from pipeline.chain.artifacts import find_damage, read_manifest
+from pipeline.chain.places import MANIFEST
 from pipeline.chain.plan import Node
+from pipeline.chain.publishing import leftovers, tidy, writing
+from pipeline.chain.stages import NAMES
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.terminal import Terminal
+from pipeline.workspace import Workspace
 
-STAGES = ("preprocess", "train", "evaluate", "export")
 ABSENT = "there is no result yet"
 
 
@@ -32,8 +35,8 @@ class Decision:
 
 def decide(node: Node, force: Collection[str] = ()) -> Decision:
     """Compares a node's fingerprint with the artifact that is there."""
-    if node.fingerprint.stage in force:
-        return Decision(node, [f"--force {node.fingerprint.stage}"])
+    if node.stage.name in force:
+        return Decision(node, [f"--force {node.stage.name}"])
     manifest = read_manifest(node.folder)
     if manifest is None:
         return Decision(node, [ABSENT])
@@ -51,29 +54,39 @@ def check_force(force: Collection[str]) -> None:
         UsageError: one is no stage; names the nearest.
     """
     for name in force:
-        if name not in STAGES:
+        if name not in NAMES:
             raise UsageError(
-                f"--force wants a stage; got {name!r}.{did_you_mean(name, STAGES)} "
-                f"Valid: {', '.join(STAGES)}."
+                f"--force wants a stage; got {name!r}.{did_you_mean(name, NAMES)} Valid: {', '.join(NAMES)}."
             )
 
 
-def check_same_dataset(nodes: Sequence[Node], workdir: Path, force: Collection[str] = ()) -> None:
-    """Checks that a working folder is not about to lose a trained model to another data set.
+def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collection[str] = ()) -> None:
+    """Checks that a working folder is not about to lose a trained model to other data.
 
     Raises:
-        UsageError: what is there was trained on another data set, and --force does not name the stage.
+        UsageError: what is there was trained on another data set, with other labels, or on what the
+            source held before it changed, and --force does not name the stage.
     """
     for node in nodes:
-        manifest = read_manifest(node.folder) if node.dataset else None
-        before = manifest.summary.get("dataset") if manifest else None
-        trained = any(node.folder.parent.glob(f"*/train/{MANIFEST}"))
-        if trained and before not in (None, node.dataset) and node.fingerprint.stage not in force:
-            raise UsageError(
-                f"{str(workdir)!r} holds a model trained on the data set {before!r}; one on {node.dataset!r} "
-                "would replace it. Give another --workdir, or go on with what is there (--config "
-                f"{workdir / 'config.yaml'}), or say --force preprocess."
-            )
+        manifest = read_manifest(node.folder) if node.origin else None
+        trained = any(node.folder.parent.glob(f"**/train/{MANIFEST}"))
+        if manifest is None or not trained or node.stage.name in force:
+            continue
+        before = manifest.summary.get("origin", {})
+        after = dict(node.origin)
+        if manifest.fingerprint.inputs == node.fingerprint.inputs and before == after:
+            continue
+        if before.get("dataset") != after.get("dataset"):
+            what = f"the data set {before.get('dataset')!r}; one on {after.get('dataset')!r}"
+        elif before.get("labels") != after.get("labels"):
+            what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
+        else:
+            what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
+        raise UsageError(
+            f"{str(workspace.root)!r} holds a model trained on {what} would replace it. Give another "
+            f"--workdir, or go on with what is there (--config {workspace.config}, or train, evaluate and "
+            "export alone), or say --force preprocess."
+        )
 
 
 def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict[str, Any]:
@@ -85,25 +98,42 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
     decision = decide(node, force)
     if decision.reused:
         terminal.say(f"{node.name}: reused")
+        tidy(node.folder, node.fingerprint, node.stage.resumes_from)
         manifest = read_manifest(node.folder)
         return dict(manifest.summary) if manifest else {}
     why = f" ({_in_short(decision.reasons)})" if decision.reasons != [ABSENT] else ""
     terminal.say(f"{node.name}: running{why}")
-    summary: dict[str, Any] = {}
     if not node.publishes:
         terminal.say(f"{node.name}: helping the chief worker, which writes the result")
         with tempfile.TemporaryDirectory() as scratch:
             return node.action(Path(scratch), terminal)
-    with writing(node.folder, node.fingerprint, resumable=node.resumable, summary=summary) as partial:
+    _tell_unfinished(node, terminal)
+    summary: dict[str, Any] = {"origin": dict(node.origin)} if node.origin else {}
+    with writing(
+        node.folder, node.fingerprint, resumes_from=node.stage.resumes_from, summary=summary
+    ) as partial:
         summary.update(node.action(partial, terminal))
     return summary
 
 
 def execute_all(
     nodes: Sequence[Node], terminal: Terminal, force: Collection[str] = ()
-) -> dict[str, dict[str, Any]]:
-    """Executes a plan in order; returns each node's summary by its name."""
-    return {node.name: execute(node, terminal, force) for node in nodes}
+) -> list[tuple[Node, dict[str, Any]]]:
+    """Executes a plan in order; returns each node with its summary."""
+    return [(node, execute(node, terminal, force)) for node in nodes]
+
+
+def _tell_unfinished(node: Node, terminal: Terminal) -> None:
+    """Names what was begun with other settings: it is kept, and can be continued with those."""
+    for leftover in leftovers(node.folder):
+        fingerprint = leftover.fingerprint
+        if fingerprint and fingerprint.digest != node.fingerprint.digest:
+            changes = _in_short(node.fingerprint.differences(fingerprint))
+            terminal.warn(
+                f"an unfinished result of {node.stage.name} with other settings stays in "
+                f"{str(leftover.path)!r} ({changes}). The command that began it continues it; "
+                "`ganpipe clean` removes it."
+            )
 
 
 def _in_short(reasons: Sequence[str], shown: int = 2) -> str:

@@ -1,42 +1,47 @@
 """The plan of a run: which stages, on which inputs, into which folders, with which fingerprints.
 
-    WORKDIR/seed-0/data                     prepared data of the label draw with seed 0
-    WORKDIR/seed-0/ssgan/train              checkpoints, event files, samples
-    WORKDIR/seed-0/ssgan/evaluate           metrics.json, predictions.npz
-    WORKDIR/seed-0/ssgan/export             classifier/1, generator/1
-    WORKDIR/seed-0/supervised/...           the paired baseline
-
 Planning runs nothing: a fingerprint follows from settings, code, libraries and the digests of inputs.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import Fingerprint, make_fingerprint, open_artifact, read_manifest
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, RunConfig, TrainConfig
+from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest, sha256_of
+from pipeline.chain.code import code_digests
+from pipeline.chain.config import RunConfig
+from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
+from pipeline.chain.stages import SOURCE, STAGES, Stage, stage_named
 from pipeline.errors import UsageError
 from pipeline.interrupts import StopEvent
 from pipeline.terminal import Terminal
+from pipeline.workspace import Model, Workspace
+from ssgan_tf.declare import CONTENT
 
 Action = Callable[[Path, Terminal], dict[str, Any]]
 
-# settings that decide where or how fast a stage runs, but no byte of its result
-_WITHOUT_EFFECT = {
-    "runner",
-    "workers",
-    "data_dir",
-    "labels",
-    "dataset",
-    "steps_per_call",
-    "memory_limit_mb",
-} | {"worker_index"}
+
+@dataclass(frozen=True)
+class Input:
+    """What a node reads: an artifact's folder, or the source (without one).
+
+    Attributes:
+        digest: of the artifact's fingerprint, or of what the source holds.
+        folder: where the artifact lies, or will.
+        fingerprint: the artifact's.
+        origin: of the source: what names it, the same from any folder.
+        modules: of the source: the code that reads it.
+    """
+
+    digest: str
+    folder: Path | None = None
+    fingerprint: Fingerprint | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,181 +49,34 @@ class Node:
     """One stage of a plan.
 
     Attributes:
+        stage: its row.
         name: folder below the working folder, which also names it to the user.
         folder: where its artifact is published.
         fingerprint: what would be made.
         action: makes it, in a partial folder.
-        resumable: whether a killed run is continued.
+        seed: of its label draw.
+        model: the model that it belongs to; None: the draw itself.
         publishes: False in a process that only helps another one, which publishes.
-        dataset: what it prepares, where it prepares data.
+        origin: what names the source, where it reads one.
     """
 
+    stage: Stage
     name: str
     folder: Path
     fingerprint: Fingerprint
     action: Action = field(repr=False)
-    resumable: bool = False
+    seed: int
+    model: Model | None
     publishes: bool = True
-    dataset: str | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def result(self) -> Input:
+        """The artifact that it makes, as an input."""
+        return Input(self.fingerprint.digest, self.folder, self.fingerprint)
 
 
-@dataclass(frozen=True)
-class Input:
-    """An artifact that a node reads: its folder and its fingerprint's digest."""
-
-    folder: Path
-    digest: str
-
-    @classmethod
-    def of(cls, node: Node) -> Input:
-        """The artifact that a planned node makes."""
-        return cls(node.folder, node.fingerprint.digest)
-
-    @classmethod
-    def published(cls, folder: Path, stage: str) -> Input:
-        """An artifact that is there.
-
-        Raises:
-            DataError: it is absent, damaged or of another stage.
-        """
-        return cls(folder, open_artifact(folder, stage).digest)
-
-
-def _parameters(config: Any, **more: Any) -> dict[str, Any]:
-    values = {k: v for k, v in dataclasses.asdict(config).items() if k not in _WITHOUT_EFFECT}
-    return values | more
-
-
-def draw_folder(workdir: Path, seed: int) -> Path:
-    """The folder of the label draw with a seed."""
-    return workdir / f"seed-{seed}"
-
-
-def preprocess_node(config: DataConfig, *, seed: int, workdir: Path) -> Node:
-    """Plans preprocessing; reads the source far enough to know its digest.
-
-    Raises:
-        UsageError: unknown data set.
-        DataError: the source cannot be read.
-    """
-    from pipeline.sources.catalog import open_source
-
-    source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
-    kind, dataset = config.dataset.partition(":")[0], _full(config.dataset)
-    parameters = _parameters(config, source=kind, seed=seed)
-    inputs = {"source": source.digest()}
-    if config.labelled_keys:
-        from pipeline.chain.artifacts import sha256_of
-
-        keys = Path(config.labelled_keys)
-        if not keys.is_file():
-            raise UsageError(f"data.labelled_keys must name a file; {config.labelled_keys!r} is none.")
-        parameters["labelled_keys"] = sha256_of(keys)
-
-    def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        from pipeline.stages.preprocess import stage as preprocess
-
-        document = preprocess.run(config, seed=seed, output=output, terminal=terminal)
-        return {
-            "dataset": dataset,
-            "splits": {
-                name: {"count": split["count"], "labelled": split["labelled"]}
-                for name, split in document["splits"].items()
-            },
-        }
-
-    folder = draw_folder(workdir, seed) / "data"
-    fingerprint = make_fingerprint("preprocess", parameters, inputs)
-    return Node(f"seed-{seed}/data", folder, fingerprint, action, dataset=dataset)
-
-
-def _full(dataset: str) -> str:
-    """The data set with its whole path, where it names one: the same from any folder."""
-    kind, _, place = dataset.partition(":")
-    return f"{kind}:{Path(place).resolve()}" if place and Path(place).exists() else dataset
-
-
-def train_node(
-    config: TrainConfig,
-    recipe: Mapping[str, Any],
-    *,
-    seed: int,
-    workdir: Path,
-    data: Input,
-    stop: StopEvent | None = None,
-) -> Node:
-    """Plans the training of `config.recipe` on prepared data."""
-
-    def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        from pipeline.stages import train
-
-        return train.run(
-            config, recipe, seed=seed, data=data.folder, output=output, terminal=terminal, stop=stop
-        )
-
-    name = f"seed-{seed}/{config.recipe}/train"
-    parameters = _parameters(config, settings=dict(recipe), seed=seed)
-    fingerprint = make_fingerprint("train", parameters, {"data": data.digest})
-    return Node(name, workdir / name, fingerprint, action, resumable=True, publishes=_is_chief(config))
-
-
-def _is_chief(config: TrainConfig) -> bool:
-    if config.strategy != "multiworker":
-        return True
-    if config.worker_index is not None:
-        return config.worker_index == 0
-    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
-    return task.get("type") != "worker" or int(task.get("index", 0)) == 0
-
-
-def evaluate_node(
-    config: EvaluateConfig, *, seed: int, workdir: Path, recipe: str, model: Input, data: Input
-) -> Node:
-    """Plans the evaluation of a trained model."""
-
-    def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        from pipeline.stages import evaluate
-
-        return evaluate.run(config, model=model.folder, data=data.folder, output=output, terminal=terminal)
-
-    name = f"seed-{seed}/{recipe}/evaluate"
-    inputs = {"model": model.digest, "data": data.digest}
-    return Node(name, workdir / name, make_fingerprint("evaluate", _parameters(config), inputs), action)
-
-
-def export_node(
-    config: ExportConfig,
-    *,
-    seed: int,
-    workdir: Path,
-    recipe: str,
-    model: Input,
-    data: Input,
-    metrics: Input | None,
-) -> Node:
-    """Plans the export of a trained model; `metrics`, where given, go into the model card."""
-
-    def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        from pipeline.stages.export import stage as export
-
-        manifest = read_manifest(metrics.folder) if metrics else None
-        return export.run(
-            config,
-            model=model.folder,
-            data=data.folder,
-            metrics=dict(manifest.summary) if manifest else None,
-            output=output,
-            terminal=terminal,
-        )
-
-    name = f"seed-{seed}/{recipe}/export"
-    inputs = {"model": model.digest, "data": data.digest}
-    if metrics:
-        inputs["metrics"] = metrics.digest
-    return Node(name, workdir / name, make_fingerprint("export", _parameters(config), inputs), action)
-
-
-def plan_run(config: RunConfig, workdir: Path, stop: StopEvent | None = None) -> list[Node]:
+def plan_run(config: RunConfig, workspace: Workspace, stop: StopEvent | None = None) -> list[Node]:
     """Plans `ganpipe run`: for every draw the semi-supervised model and its paired baseline.
 
     Raises:
@@ -227,35 +85,171 @@ def plan_run(config: RunConfig, workdir: Path, stop: StopEvent | None = None) ->
     from ssgan_tf.recipes import load_recipe
 
     recipe = load_recipe(config.train.recipe)
-    recipe.configure(config.train.preset, config.recipe)
+    models = [(config, chosen_model(config), True)]
+    if recipe.baseline and config.baseline:
+        train = dataclasses.replace(config.train, recipe=recipe.baseline)
+        settings = {**config.recipe, "of": config.train.recipe}
+        baseline: RunConfig = dataclasses.replace(config, **{"train": train, "recipe": settings})
+        models.append((baseline, chosen_model(baseline), False))
+    source = open_input(config)
     nodes: list[Node] = []
     for seed in range(config.seed, config.seed + config.draws):
-        data = preprocess_node(config.data, seed=seed, workdir=workdir)
-        nodes.append(data)
-        nodes += _model_nodes(config, config.train, config.recipe, seed, workdir, data, stop, export=True)
-        if recipe.baseline and config.baseline:
-            train = dataclasses.replace(config.train, recipe=recipe.baseline)
-            settings = {**config.recipe, "of": config.train.recipe}
-            nodes += _model_nodes(config, train, settings, seed, workdir, data, stop, export=False)
+        of_draw = {SOURCE: source}
+        for stage in (stage for stage in STAGES if stage.once_a_draw):
+            node = plan_stage(stage, config, workspace, seed=seed, made=of_draw, stop=stop)
+            of_draw[stage.name] = node.result
+            nodes.append(node)
+        for own, model, chosen in models:
+            made = dict(of_draw)
+            for stage in (stage for stage in STAGES if not stage.once_a_draw):
+                if chosen or stage.for_baseline:
+                    node = plan_stage(stage, own, workspace, seed=seed, model=model, made=made, stop=stop)
+                    made[stage.name] = node.result
+                    nodes.append(node)
     return nodes
 
 
-def _model_nodes(
+def plan_alone(stage: Stage, config: RunConfig, workspace: Workspace, stop: StopEvent | None = None) -> Node:
+    """Plans one stage on the results that are there.
+
+    Raises:
+        UsageError: a setting or recipe is wrong.
+        DataError: the source, or a result that it reads, is absent or damaged, or they do not belong
+            together.
+    """
+    model = None if stage.once_a_draw else chosen_model(config)
+    made = {}
+    for key, name in stage.inputs.items():
+        if name == SOURCE:
+            made[name] = open_input(config)
+            continue
+        needed = stage_named(name)
+        folder = workspace.result(config.seed, None if needed.once_a_draw else model, needed.place)
+        if key not in stage.optional or read_manifest(folder) or folder.exists():
+            manifest = open_artifact(folder, name)
+            made[name] = Input(manifest.digest, folder, manifest.fingerprint)
+    read = {key: made[name] for key, name in stage.inputs.items() if name in made}
+    check_lineage(
+        {
+            key: (item.folder, item.fingerprint)
+            for key, item in read.items()
+            if item.folder and item.fingerprint
+        }
+    )
+    return plan_stage(stage, config, workspace, seed=config.seed, model=model, made=made, stop=stop)
+
+
+def chosen_model(config: RunConfig) -> Model:
+    """The model that the configuration names; checks the recipe's settings.
+
+    Raises:
+        UsageError: unknown recipe, preset or setting, or a value out of range.
+    """
+    from ssgan_tf.recipes import load_recipe
+
+    recipe = load_recipe(config.train.recipe)
+    recipe.configure(config.train.preset, config.recipe)
+    return Model(recipe.name, recipe.pair(config.recipe))
+
+
+def open_input(config: RunConfig) -> Input:
+    """Opens the source far enough to know its digest.
+
+    Raises:
+        UsageError: unknown data set.
+        DataError: the source cannot be read.
+    """
+    from pipeline.sources.catalog import full_name, open_source, source_module
+
+    data = config.data
+    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    origin = {"dataset": full_name(data.dataset)}
+    if data.labels:
+        origin["labels"] = str(Path(data.labels).expanduser().resolve())
+    return Input(source.digest(), origin=origin, modules=(source_module(data.dataset),))
+
+
+def plan_stage(
+    stage: Stage,
     config: RunConfig,
-    train: TrainConfig,
-    settings: Mapping[str, Any],
-    seed: int,
-    workdir: Path,
-    data: Node,
-    stop: StopEvent | None,
+    workspace: Workspace,
     *,
-    export: bool,
-) -> list[Node]:
-    place: dict[str, Any] = {"seed": seed, "workdir": workdir}
-    model = train_node(train, settings, data=Input.of(data), stop=stop, **place)
-    made: dict[str, Any] = {"recipe": train.recipe, "model": Input.of(model), "data": Input.of(data)}
-    metrics = evaluate_node(config.evaluate, **place, **made)
-    nodes = [model, metrics]
-    if export:
-        nodes.append(export_node(config.export, **place, **made, metrics=Input.of(metrics)))
-    return nodes
+    seed: int,
+    made: Mapping[str, Input],
+    model: Model | None = None,
+    stop: StopEvent | None = None,
+) -> Node:
+    """Plans one stage of a draw.
+
+    Args:
+        stage: its row.
+        config: of the model.
+        workspace: where its result goes.
+        seed: of the draw.
+        made: SOURCE or a stage's name to what may be read; what is absent counts as not there.
+        model: which model it is for; None where it belongs to the draw.
+        stop: ends training early.
+    """
+    settings = settings_of(stage, config)
+    inputs = {key: made[name] for key, name in stage.inputs.items() if name in made}
+    parameters = _parameters(settings)
+    if stage.seeded:
+        parameters["seed"] = seed
+    if stage.reads_recipe:
+        parameters["settings"] = dict(config.recipe)
+    modules = [stage.module, *stage.code, *(name for item in inputs.values() for name in item.modules)]
+    if model:
+        modules += [_recipe_module(name) for name in (model.recipe, model.pair) if name]
+    fingerprint = make_fingerprint(
+        stage.name, parameters, {key: item.digest for key, item in inputs.items()}, code_digests(modules)
+    )
+    offered: dict[str, Any] = {key: inputs[key].folder if key in inputs else None for key in stage.inputs}
+    offered |= {f"{key}_digest": item.digest for key, item in inputs.items()}
+    offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop}
+
+    def action(output: Path, terminal: Terminal) -> dict[str, Any]:
+        return stage.run(settings, {**offered, "output": output, "terminal": terminal})
+
+    folder = workspace.result(seed, model, stage.place)
+    origin = next((item.origin for item in inputs.values() if item.origin), {})
+    return Node(
+        stage=stage,
+        name=workspace.name_of(folder),
+        folder=folder,
+        fingerprint=fingerprint,
+        action=action,
+        seed=seed,
+        model=model,
+        publishes=stage.publishes(settings),
+        origin=origin,
+    )
+
+
+def settings_of(stage: Stage, config: RunConfig) -> Any:
+    """A stage's settings, those that it borrows filled in."""
+    settings = getattr(config, stage.section)
+    borrowed = {}
+    for name, dotted in stage.borrows.items():
+        section, _, theirs = dotted.partition(".")
+        if getattr(settings, name) is None:
+            borrowed[name] = getattr(getattr(config, section), theirs)
+    return dataclasses.replace(settings, **borrowed)
+
+
+def _recipe_module(name: str) -> str:
+    return f"ssgan_tf.recipes.{name.replace('-', '_')}"
+
+
+def _parameters(settings: Any) -> dict[str, Any]:
+    """The settings that affect a result; of those that name a file, its digest."""
+    values = {}
+    for item in dataclasses.fields(settings):
+        affects, value = item.metadata.get("affects_result", True), getattr(settings, item.name)
+        if affects == CONTENT and value is not None:
+            path = Path(value).expanduser()
+            if not path.is_file():
+                raise UsageError(f"{item.name} must name a file; {value!r} is none.")
+            value = sha256_of(path)
+        if affects:
+            values[item.name] = value
+    return values

@@ -10,11 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DataError
-
-LITE_FILE = Path("assets.extra") / "classifier.tflite"
-# how files become pixels in front of a converted model, which takes arrays
-PIXELS_FILE = Path("assets.extra") / "pixels.json"
-LITE_INT8_FILE = Path("assets.extra") / "classifier_int8.tflite"
+from pipeline.exported import layout
 
 
 class LiteModel:
@@ -37,7 +33,7 @@ class LiteModel:
         try:
             # from memory: the C++ that maps a file has no way to say why it could not
             interpreter = _interpreter_class()(model_content=path.read_bytes(), num_threads=threads)
-            self._runner = interpreter.get_signature_runner("serving_default")
+            self._runner = interpreter.get_signature_runner(layout.DEFAULT)
             details = self._runner.get_input_details()["image"]
         except (ValueError, KeyError, RuntimeError) as error:
             raise DataError(f"{str(path)!r} is no LiteRT classifier: {error}.") from None
@@ -56,7 +52,7 @@ class LiteModel:
 
 def write_background(folder: Path, level: int) -> None:
     """Writes into a SavedModel's folder over which level 0..255 transparent pixels are laid."""
-    place = folder / PIXELS_FILE
+    place = folder / layout.PIXELS_FILE
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps({"background": level}) + "\n")
 
@@ -67,7 +63,7 @@ def read_background(folder: Path) -> int:
     Raises:
         DataError: the file is damaged.
     """
-    place = folder / PIXELS_FILE
+    place = folder / layout.PIXELS_FILE
     if not place.exists():
         return 255
     try:

@@ -15,10 +15,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from pipeline.errors import DataError
+from pipeline.exported.layout import DEFAULT
 from pipeline.exported.serving_messages import message
 from ssgan_tf.records import iterate_records, write_records
-
-WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 class Request(NamedTuple):
@@ -41,8 +40,7 @@ def prediction_log(name: str, signature: str, inputs: Mapping[str, Any]) -> byte
     request.model_spec.name = name
     request.model_spec.signature_name = signature
     for key, value in inputs.items():
-        # the messages live in a pool of their own: TensorFlow's TensorProto crosses as bytes
-        request.inputs[key].ParseFromString(tf.make_tensor_proto(value).SerializeToString())
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
     return log.SerializeToString(deterministic=True)
 
 
@@ -58,23 +56,32 @@ def write_requests(path: Path, name: str, requests: Iterable[Request]) -> None:
     write_records(path, (prediction_log(name, *request) for request in requests))
 
 
+def read_logs(path: Path) -> Iterator[Any]:
+    """Yields the PredictionLog protos of a TFRecord file.
+
+    Raises:
+        DataError: the file is damaged, or a record is no PredictionLog; with its number, from 1.
+    """
+    for number, (_, payload) in enumerate(iterate_records(path), 1):
+        try:
+            log = message("PredictionLog").FromString(payload)
+        except DecodeError as error:
+            raise DataError(f"request {number} of {str(path)!r} is wrong: {error}.") from None
+        yield log
+
+
 def read_requests(path: Path) -> Iterator[Request]:
     """Yields the requests of a TFRecord file of PredictionLog.
 
     Raises:
         DataError: the file is damaged, or a record is no predict request.
     """
-    for number, (_, payload) in enumerate(iterate_records(path)):
+    for number, log in enumerate(read_logs(path), 1):
         try:
-            log = message("PredictionLog").FromString(payload)
             if not log.HasField("predict_log"):
                 raise ValueError("it is no predict request")
             request = log.predict_log.request
-            inputs = {key: tf.make_ndarray(_tensor(value)) for key, value in request.inputs.items()}
-        except (DecodeError, ValueError, TypeError) as error:
+            inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        except (ValueError, TypeError) as error:
             raise DataError(f"request {number} of {str(path)!r} is wrong: {error}.") from None
-        yield Request(request.model_spec.signature_name or "serving_default", inputs)
-
-
-def _tensor(value: Any) -> Any:
-    return tf.make_tensor_proto(0).FromString(value.SerializeToString())
+        yield Request(request.model_spec.signature_name or DEFAULT, inputs)

@@ -1,8 +1,8 @@
 """TensorFlow Serving's protocol buffers, described here and built when the program runs.
 
 Its Python package insists on one particular `tensorflow` wheel, so the few messages that are needed are
-declared in this file, with the names and numbers of `tensorflow_serving/apis/*.proto`. They live in a
-pool of their own, so that they do not collide with the package where it is installed.
+declared in this file, with the fields and numbers of `tensorflow_serving/apis/*.proto`. Names do not
+travel, so that these have a package of their own and cannot collide with that one where it is installed.
 
 message("PredictRequest") -> the message class
 """
@@ -12,17 +12,23 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-_PACKAGE = "tensorflow.serving"
-_SCALARS = {"string": 9, "bytes": 12, "int64": 3, "int32": 5, "float": 2}
-_MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
+_PACKAGE = "ganpipe.serving"
+_FILES = (any_pb2, wrappers_pb2, example_pb2, tensor_pb2, meta_graph_pb2)
+_Field = descriptor_pb2.FieldDescriptorProto
+_SCALARS = {
+    "string": _Field.TYPE_STRING,
+    "int64": _Field.TYPE_INT64,
+    "int32": _Field.TYPE_INT32,
+    "float": _Field.TYPE_FLOAT,
+}
 
-# message -> "field = number: type"; a type in capitals is a message here, one with a dot one of TensorFlow's;
-# "*" repeats, "{}" is a map from string, "|" puts the field into the message's one-of
+# message -> its fields as NAME=NUMBER:TYPE; a TYPE with a dot is one of TensorFlow's or Google's messages,
+# "*" repeats it, "{}" is a map from string to it, "|" puts it into the message's one-of
 _MESSAGES = {
     "ModelSpec": "name=1:string version=2:|google.protobuf.Int64Value version_label=4:|string "
     "signature_name=3:string",
@@ -56,67 +62,45 @@ _MESSAGES = {
 }
 
 
+@cache
 def message(name: str) -> Any:
     """Returns the message class of TensorFlow Serving's `name`."""
-    return _classes()[name]
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
 
 
 @cache
-def _classes() -> dict[str, Any]:
-    pool = descriptor_pool.DescriptorPool()
+def _pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(
-        name="ganpipe/tensorflow_serving.proto", package=_PACKAGE, syntax="proto3"
+        name="ganpipe/serving.proto",
+        package=_PACKAGE,
+        syntax="proto3",
+        dependency=[module.DESCRIPTOR.name for module in _FILES],
     )
-    seen: set[str] = set()
-    for module in (tensor_pb2, example_pb2, meta_graph_pb2, wrappers_pb2):
-        _copy(module.DESCRIPTOR, pool, seen)
-        file.dependency.append(module.DESCRIPTOR.name)
     for name, fields in _MESSAGES.items():
-        _declare(file.message_type.add(name=name), fields)
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
-    }
+        target = file.message_type.add(name=name)
+        for item in fields.split():
+            field, number, kind = item.replace("=", ":").split(":")
+            added = _typed(target.field.add(name=field, number=int(number)), kind.lstrip("*|{}"))
+            if kind.startswith("{}"):
+                entry = target.nested_type.add(name=field.title().replace("_", "") + "Entry")
+                entry.options.map_entry = True
+                _typed(entry.field.add(name="key", number=1), "string")
+                _typed(entry.field.add(name="value", number=2), kind[2:])
+                added.type_name = f".{_PACKAGE}.{name}.{entry.name}"
+            if kind.startswith(("*", "{}")):
+                added.label = _Field.LABEL_REPEATED
+            if kind.startswith("|"):
+                if not target.oneof_decl:
+                    target.oneof_decl.add(name="choice")
+                added.oneof_index = 0
+    pool = descriptor_pool.Default()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
 
 
-def _copy(file: Any, pool: descriptor_pool.DescriptorPool, seen: set[str]) -> None:
-    if file.name in seen:
-        return
-    seen.add(file.name)
-    for below in file.dependencies:
-        _copy(below, pool, seen)
-    description = descriptor_pb2.FileDescriptorProto()
-    file.CopyToProto(description)
-    pool.Add(description)
-
-
-def _declare(target: Any, fields: str) -> None:
-    for item in fields.split():
-        name, _, rest = item.partition("=")
-        number, _, kind = rest.partition(":")
-        field = target.field.add(name=name, number=int(number), label=_OPTIONAL)
-        if kind.startswith("{}"):
-            entry_name = "".join(part.capitalize() for part in name.split("_")) + "Entry"
-            entry = target.nested_type.add(name=entry_name)
-            entry.options.map_entry = True
-            _set_type(entry.field.add(name="key", number=1, label=_OPTIONAL), "string")
-            _set_type(entry.field.add(name="value", number=2, label=_OPTIONAL), kind[2:])
-            field.label, field.type = _REPEATED, _MESSAGE
-            field.type_name = f".{_PACKAGE}.{target.name}.{entry_name}"
-            continue
-        if kind.startswith("*"):
-            field.label = _REPEATED
-        elif kind.startswith("|"):
-            if not target.oneof_decl:
-                target.oneof_decl.add(name="choice")
-            field.oneof_index = 0
-        _set_type(field, kind.lstrip("*|"))
-
-
-def _set_type(field: Any, kind: str) -> None:
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-    else:
-        field.type = _MESSAGE
+def _typed(field: Any, kind: str) -> Any:
+    field.label = _Field.LABEL_OPTIONAL
+    field.type = _SCALARS.get(kind, _Field.TYPE_MESSAGE)
+    if kind not in _SCALARS:
         field.type_name = f".{kind}" if "." in kind else f".{_PACKAGE}.{kind}"
+    return field

@@ -10,25 +10,41 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.workspace import PREDICTIONS_FILE
+
 THRESHOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 MISTAKES = 24
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers on the held-out split: `keys` [N], `labels` int [N], `probabilities` [N, K]."""
+    """Answers on the held-out split.
+
+    Attributes:
+        keys: [N].
+        labels: int [N].
+        probabilities: [N, K], at the temperature of the evaluation.
+        digests: of the images' pixels [N]: the same image has the same one in every draw.
+    """
 
     keys: Sequence[str]
     labels: np.ndarray
     probabilities: np.ndarray
+    digests: np.ndarray
 
     @classmethod
-    def load(cls, evaluated: Path) -> Predictions:
-        """Reads `predictions.npz` of an evaluation's folder."""
-        from ssgan_tf.metrics.classification import softmax
+    def load(cls, evaluated: Path, temperature: float = 1.0) -> Predictions:
+        """Reads `predictions.npz` of an evaluation's folder.
 
-        with np.load(evaluated / "predictions.npz", allow_pickle=False) as stored:
-            return cls(stored["keys"].tolist(), stored["labels"], softmax(stored["logits"]))
+        Args:
+            evaluated: the folder.
+            temperature: divides the logits.
+        """
+        from ssgan_tf.metrics.probabilities import softmax
+
+        with np.load(evaluated / PREDICTIONS_FILE, allow_pickle=False) as stored:
+            probabilities = softmax(stored["logits"], temperature)
+            return cls(stored["keys"].tolist(), stored["labels"], probabilities, stored["digests"])
 
     @property
     def right(self) -> np.ndarray:
@@ -56,32 +72,6 @@ class Mistake:
     truth: str
     said: str
     confidence: float
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Two classifiers on the same images: those that only one of them gets right.
-
-    Attributes:
-        first_only: images that only the first answers rightly.
-        second_only: images that only the second does.
-        chance: two-sided probability of a difference at least as large if both were equally good, by the
-            exact form of McNemar's test (McNemar 1947).
-    """
-
-    first_only: int
-    second_only: int
-    chance: float
-
-
-def disagreement(first: Predictions, second: Predictions) -> Disagreement:
-    """Compares answers to the same images, in the same order."""
-    from scipy.stats import binomtest
-
-    ahead = int((first.right & ~second.right).sum())
-    behind = int((second.right & ~first.right).sum())
-    chance = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
-    return Disagreement(ahead, behind, chance)
 
 
 def thresholds(predictions: Predictions) -> list[Threshold]:

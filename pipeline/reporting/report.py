@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import RunConfig
+from pipeline.chain.config import RunConfig
 from pipeline.terminal import clock
+from pipeline.workspace import Workspace
+from ssgan_tf.whole_files import write_whole
 
-REPORT_FILE = "report.html"
 TEMPLATE = "report.html"
 
 
-def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> Path:
-    """Writes WORKDIR/report.html.
+def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]) -> Path:
+    """Writes the page into the working folder.
 
     Args:
         config: of the run.
-        workdir: holds the results of all its stages.
+        workspace: holds the results of all its stages.
         summary: of the run, as `summarise` returns it.
 
     Returns:
@@ -39,18 +40,11 @@ def write_report(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "figure": _figure, "count": "{:,}".format, "clock": clock}
-    text = environment.get_template(TEMPLATE).render(sections(config, workdir, summary))
-    path = workdir / REPORT_FILE
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.rename(path)
-    return path
+    environment.filters |= {"percent": _percent, "count": "{:,}".format, "clock": clock}
+    text = environment.get_template(TEMPLATE).render(sections(config, workspace, summary))
+    write_whole(workspace.report, text)
+    return workspace.report
 
 
 def _percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"
-
-
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import read_manifest
-from pipeline.config import RunConfig, as_document
+from pipeline.chain.config import RunConfig, as_document
+from pipeline.chain.plan import chosen_model
+from pipeline.evaluated import metrics_at
+from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
+from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
     surest_mistakes,
     thresholds,
 )
-from pipeline.reporting.summary import verdict
+from pipeline.workspace import Model, Workspace
+from ssgan_tf.file_names import CURVES, HISTORY
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 LISTED = 20
 
 
-def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Collects all of it; draws apart from the first appear in the answer only.
 
     Raises:
@@ -36,20 +42,27 @@ def sections(config: RunConfig, workdir: Path, summary: Mapping[str, Any]) -> di
     from ssgan_tf.records import DatasetInfo
 
     recipe = config.train.recipe
-    draw = workdir / f"seed-{config.seed}"
-    info = DatasetInfo.load(draw / "data")
-    metrics = _json(draw / recipe / "evaluate" / "metrics.json")
+    model = chosen_model(config)
+    others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
+    models = {item.recipe: item for item in (model, *others)}
+    folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
+    info = DatasetInfo.load(data)
+    metrics = metrics_at(folder / "evaluate", config.export.temperature)
+    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
-        "answer": _answer(workdir, summary),
-        "budget": _budget(info),
-        "trust": _trust(draw / recipe / "evaluate", metrics, info) if "error" in metrics else None,
-        "training": _training(draw, [recipe, *sorted(set(summary["figures"]) - {recipe})]),
-        "generation": generated_section(draw / recipe, metrics),
-        "repeat": _repeat(config, draw / recipe / "train"),
-        "workdir": shlex.quote(str(workdir)),
+        "answer": _answer(workspace, models, summary),
+        "budget": _budget(info, config)
+        | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
+        "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
+        "training": _training(
+            {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
+        ),
+        "generation": generated_section(folder, metrics),
+        "repeat": _repeat(config, folder / "train"),
+        "workdir": shlex.quote(str(workspace.root)),
         "places": {name: summary[name] for name in ("classifier", "generator")},
     }
 
@@ -60,21 +73,15 @@ def _short(dataset: str) -> str:
     return f"{kind}:{Path(place).name}" if place else kind
 
 
-def _json(path: Path) -> dict[str, Any]:
-    from ssgan_tf.errors import DataError
-
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} cannot be read for the report: {error}.") from None
-
-
-def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+def _answer(
+    workspace: Workspace, places: Mapping[str, Model], summary: Mapping[str, Any]
+) -> dict[str, Any] | None:
     if not summary["figures"]:
         return None
     models = {}
     for name, figure in summary["figures"].items():
-        draws = [_json(workdir / f"seed-{s}" / name / "evaluate" / "metrics.json") for s in summary["seeds"]]
+        folders = [workspace.result(seed, places[name], "evaluate") for seed in summary["seeds"]]
+        draws = [metrics_at(folder) for folder in folders]
         models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
     paired = summary.get("paired_difference")
     return {
@@ -86,8 +93,8 @@ def _answer(workdir: Path, summary: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _budget(info: DatasetInfo) -> dict[str, Any]:
-    document = info.document
+def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
+    document, provenance = info.document, read_provenance(info.folder)
     per_class = document["labels_per_class"]
     return {
         "shape": info.image_shape,
@@ -97,18 +104,23 @@ def _budget(info: DatasetInfo) -> dict[str, Any]:
         "most": max(per_class.values(), default=0),
         "method": document["draw"]["method"],
         "digest": document["labelled_digest"],
-        "audit": audit_labels(info),
+        "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
-        "rejected": document["rejected"][:LISTED],
-        "rejected_count": len(document["rejected"]),
+        "contradicted": sum(map(len, provenance.get("contradicted", []))),
+        "rejected": provenance.get("rejected", [])[:LISTED],
+        "rejected_count": document["rejected"],
     }
 
 
 def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
     from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
+    from ssgan_tf.metrics.figures import CLASSIFICATION, lines
     from ssgan_tf.records import read_split
 
-    predictions = Predictions.load(evaluated)
+    predictions = Predictions.load(evaluated, metrics["temperature"])
+    # a person wants the file, not the record's opaque key
+    places = places_of(info.folder, predictions.keys)
+    predictions = replace(predictions, keys=[places.get(key, key) for key in predictions.keys])
     matrix, names = metrics["confusion_matrix"], info.class_names
     pairs = sorted(
         (
@@ -123,6 +135,7 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     _, coverage, risk = risk_coverage(*answers)
     return {
         "metrics": metrics,
+        "figures": list(lines(metrics, CLASSIFICATION)),
         "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "thresholds": thresholds(predictions),
@@ -133,14 +146,13 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     }
 
 
-def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
+def _training(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
     import numpy as np
 
     found = []
-    for recipe in recipes:
-        folder = draw / recipe / "train"
+    for recipe, folder in folders.items():
         manifest = read_manifest(folder)
-        with np.load(folder / "history.npz", allow_pickle=False) as history:
+        with np.load(folder / HISTORY, allow_pickle=False) as history:
             seconds = float(history["call_seconds"].sum())
         found.append(
             {
@@ -148,7 +160,7 @@ def _training(draw: Path, recipes: list[str]) -> list[dict[str, Any]]:
                 "steps": manifest.summary["steps"] if manifest else 0,
                 "parameters": manifest.summary["parameters"] if manifest else {},
                 "seconds": seconds,
-                "curves": data_uri((folder / "losses.png").read_bytes()),
+                "curves": data_uri((folder / CURVES).read_bytes()),
             }
         )
     return found

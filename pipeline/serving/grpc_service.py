@@ -1,32 +1,35 @@
 """The gRPC API, for clients of TensorFlow Serving that speak it: predictions, metadata, status.
 
-Needs the extra `grpc`. It runs on the event loop of the HTTP server and shares its queue and limits.
+Needs the extra `grpc`. It runs on the event loop of the HTTP server and shares its queue and limits: a
+message is received only while all messages under way fit into `max_pending_mb`, and counts as held until it
+is answered. A call whose client leaves is cancelled, and what waits for the model is not computed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import UsageError
 from pipeline.exported.serving_messages import message
-from pipeline.serving.http.rest import examples_signature
+from pipeline.serving.http.bodies import Bodies
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.models import inference
+from pipeline.serving.models import inference, protos
+from pipeline.serving.models.computing import Computing
 from pipeline.serving.models.manager import Manager
 from pipeline.serving.models.model import Model
-from pipeline.serving.models.signature import Signature
-from pipeline.serving.models.warmup import examples_array, predict_arrays
-from pipeline.serving.status import CODES, bare, invalid
+from pipeline.serving.settings import ServeConfig
+from pipeline.serving.status import CODES, ServingError, bare, invalid
 
-Compute = Callable[[Model, Signature, dict[str, np.ndarray]], Awaitable[dict[str, np.ndarray]]]
 STATES = {"START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
 _SIGNATURES = "signature_def"
+_SIGNATURES_TYPE = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+_MOST_BYTES = 2**31 - 1
 
 
 class GrpcService:
@@ -34,23 +37,15 @@ class GrpcService:
 
     def __init__(
         self,
+        config: ServeConfig,
         *,
         manager: Manager,
-        compute: Compute,
+        computing: Computing,
+        bodies: Bodies,
         metrics: Metrics,
-        address: str,
-        max_body: int,
-        drain: float,
         say: Callable[[str], None],
     ) -> None:
-        """Prepares; `running` listens.
-
-        Args:
-            manager, compute, metrics: the HTTP server's own.
-            address: HOST:PORT; port 0 takes a free one.
-            max_body: bytes of one message.
-            drain: seconds given to running calls at the end.
-            say: told in one line where it listens.
+        """Prepares; `running` listens, and says where in one line.
 
         Raises:
             UsageError: grpcio is not installed.
@@ -59,15 +54,20 @@ class GrpcService:
             import grpc
         except ImportError:
             raise UsageError("the gRPC API needs grpcio: pip install 'ganpipe[grpc]'.") from None
-        self._grpc, self._manager, self._compute, self._metrics = grpc, manager, compute, metrics
-        self._address, self._max_body, self._drain = address, max_body, drain
-        self._say = say
+        self._grpc, self._config, self._say = grpc, config, say
+        self._manager, self._computing, self._bodies, self._metrics = manager, computing, bodies, metrics
+        self._receiving = asyncio.Semaphore(max(1, bodies.max_held // bodies.max_body))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serves as long as the block; then lets running calls finish."""
-        options = [("grpc.max_receive_message_length", self._max_body), ("grpc.so_reuseport", 0)]
-        server = self._grpc.aio.server(options=options)
+        host = self._config.host
+        address = f"{f'[{host}]' if ':' in host else host}:{self._config.grpc_port}"
+        most = min(self._bodies.max_body, _MOST_BYTES)
+        server = self._grpc.aio.server(
+            options=[("grpc.max_receive_message_length", most), ("grpc.so_reuseport", 0)],
+            maximum_concurrent_rpcs=self._config.max_queue,
+        )
         predictions = {
             "Predict": ("PredictRequest", "PredictResponse", self._predict),
             "Classify": ("ClassificationRequest", "ClassificationResponse", self._classify),
@@ -80,26 +80,31 @@ class GrpcService:
             generic = self._grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers)
             server.add_generic_rpc_handlers((generic,))
         try:
-            port = server.add_insecure_port(self._address)
+            port = server.add_insecure_port(address)
         except RuntimeError:
-            raise UsageError(f"cannot listen for gRPC on {self._address}. Another --grpc-port?") from None
+            raise UsageError(f"cannot listen for gRPC on {address}. Another --grpc-port?") from None
         await server.start()
-        self._say(f"gRPC   {self._address.rpartition(':')[0]}:{port}")
+        self._say(f"gRPC   {address.rpartition(':')[0]}:{port}")
         try:
             yield
         finally:
-            await server.stop(self._drain)
+            await server.stop(self._config.drain)
 
     def _handler(self, name: str, asked: str, answered: str, method: Callable[..., Awaitable[Any]]) -> Any:
-        async def call(request: Any, context: Any) -> Any:
-            started, code, text = time.perf_counter(), "OK", ""
+        async def call(_: Any, context: Any) -> Any:
+            started, code, text, model, held = time.perf_counter(), "OK", "", "", 0
             response = message(answered)()
             try:
+                sent = await self._receive(context)
+                held = len(sent)
+                request = _parsed(asked, sent)
+                model = request.model_spec.name
                 await method(request, response)
             except Exception as error:
                 problem = bare(error)
                 code, text = problem.code, problem.message
-            model = request.model_spec.name
+            finally:
+                self._bodies.release(held)
             self._metrics.request(
                 model=model if model in self._manager.folders else "",
                 method=name.lower() if name in ("Predict", "Classify", "Regress") else "",
@@ -111,11 +116,22 @@ class GrpcService:
                 await context.abort(getattr(self._grpc.StatusCode, code), text)
             return response
 
-        return self._grpc.unary_unary_rpc_method_handler(
-            call,
-            request_deserializer=message(asked).FromString,
-            response_serializer=message(answered).SerializeToString,
+        # to the client it is a call like any other; only a streaming handler may choose when to receive
+        return self._grpc.stream_unary_rpc_method_handler(
+            call, response_serializer=message(answered).SerializeToString
         )
+
+    async def _receive(self, context: Any) -> bytes:
+        """Receives the call's one message, whose bytes are counted as held."""
+        async with self._receiving:
+            try:
+                sent = await asyncio.wait_for(context.read(), self._config.body_timeout)
+            except asyncio.TimeoutError:
+                raise ServingError("DEADLINE_EXCEEDED", "The message did not come in time.") from None
+            if not isinstance(sent, bytes):
+                raise invalid("The call has no message.")
+            self._bodies.hold(len(sent))
+            return sent
 
     def _acquire(self, spec: Any) -> Model:
         if not spec.name:
@@ -129,7 +145,7 @@ class GrpcService:
     async def _predict(self, request: Any, response: Any) -> None:
         model = self._acquire(request.model_spec)
         try:
-            signature, inputs = predict_arrays(model, request)
+            signature, inputs = protos.predict_arrays(model, request, self._bodies.max_body)
             wanted = list(request.output_filter) or list(signature.outputs)
             for alias in wanted:
                 if alias not in signature.outputs:
@@ -140,22 +156,25 @@ class GrpcService:
                     )
             if len(set(wanted)) < len(wanted):
                 raise invalid("duplicate output tensor alias: ", max(wanted, key=wanted.count))
-            outputs = await self._compute(model, signature, inputs)
-            _answered_by(model, signature, response)
+            size = sum(array.nbytes for array in inputs.values())
+            self._bodies.hold(size)
+            try:
+                outputs = await self._computing.compute(model, signature, inputs)
+            finally:
+                self._bodies.release(size)
+            _answered_by(model, signature.name, response)
             for alias in wanted:
-                response.outputs[alias].ParseFromString(
-                    tf.make_tensor_proto(outputs[alias]).SerializeToString()
-                )
+                response.outputs[alias].CopyFrom(tf.make_tensor_proto(outputs[alias]))
         finally:
             model.release()
 
-    async def _examples(self, request: Any, response: Any, action: str) -> tuple[dict[str, np.ndarray], int]:
+    async def _examples(self, request: Any, response: Any, action: str) -> tuple[dict[str, Any], int]:
         model = self._acquire(request.model_spec)
         try:
-            signature = examples_signature(model, request.model_spec.signature_name, action)
-            values = examples_array(request)
-            outputs = await self._compute(model, signature, {inference.INPUTS: values})
-            _answered_by(model, signature, response)
+            signature = protos.examples_signature(model, request.model_spec.signature_name, action)
+            values = protos.example_values(request)
+            outputs = await self._computing.compute(model, signature, {inference.INPUTS: values})
+            _answered_by(model, signature.name, response)
             return outputs, len(values)
         finally:
             model.release()
@@ -185,12 +204,12 @@ class GrpcService:
                 raise invalid(f"Metadata field {name} is not supported")
         model = self._acquire(request.model_spec)
         try:
-            response.model_spec.name = model.name
-            response.model_spec.version.value = model.version
+            _answered_by(model, "", response)
             table = message("SignatureDefMap")()
-            for name, serialized in model.definitions.items():
-                table.signature_def[name].ParseFromString(serialized)
-            response.metadata[_SIGNATURES].Pack(table)
+            for name, definition in model.definitions.items():
+                table.signature_def[name].CopyFrom(definition)
+            response.metadata[_SIGNATURES].type_url = _SIGNATURES_TYPE
+            response.metadata[_SIGNATURES].value = table.SerializeToString()
         finally:
             model.release()
 
@@ -204,7 +223,14 @@ class GrpcService:
             one.status.error_message = item["status"]["error_message"]
 
 
-def _answered_by(model: Model, signature: Signature, response: Any) -> None:
+def _parsed(name: str, sent: bytes) -> Any:
+    try:
+        return message(name).FromString(sent)
+    except Exception:
+        raise invalid(f"The message is no {name}.") from None
+
+
+def _answered_by(model: Model, signature: str, response: Any) -> None:
     response.model_spec.name = model.name
     response.model_spec.version.value = model.version
-    response.model_spec.signature_name = signature.name
+    response.model_spec.signature_name = signature

@@ -6,14 +6,15 @@ dashboard made for it works here; the others are ours.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Tally
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.utils import floatToGoString
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 REQUEST_COUNT = ":tensorflow:serving:request_count"
 REQUEST_LATENCY = ":tensorflow:serving:request_latency"
@@ -21,56 +22,23 @@ _MICROSECONDS = tuple(10 * 1.8**power for power in range(33))
 _ROWS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 256)
 
 
-class _RequestCount:
-    """A counter without the suffix `_total`, which TensorFlow Serving's name does not have."""
-
-    def __init__(self) -> None:
-        self.counts: Tally[tuple[str, str]] = Tally()
-
-    def collect(self) -> Iterator[Metric]:
-        metric = Metric(REQUEST_COUNT, "The total number of requests.", "unknown")
-        for (model, status), count in sorted(self.counts.items()):
-            metric.add_sample(REQUEST_COUNT, {"model_name": model, "status": status}, count)
-        yield metric
-
-
-class _RequestLatency:
-    """A histogram of many buckets that costs one bisection a request."""
-
-    def __init__(self) -> None:
-        self.series: dict[tuple[str, str, str], list[float]] = {}
-
-    def observe(self, key: tuple[str, str, str], microseconds: float) -> None:
-        """Counts one request; a series holds a count for each bucket, one beyond, and the sum."""
-        series = self.series.get(key)
-        if series is None:
-            series = self.series[key] = [0.0] * (len(_MICROSECONDS) + 2)
-        series[bisect_left(_MICROSECONDS, microseconds)] += 1
-        series[-1] += microseconds
-
-    def collect(self) -> Iterator[Metric]:
-        metric = HistogramMetricFamily(
-            REQUEST_LATENCY,
-            "Distribution of wall time (in microseconds) of requests.",
-            labels=["model_name", "API", "entrypoint"],
-        )
-        limits = [*(floatToGoString(limit) for limit in _MICROSECONDS), "+Inf"]
-        for key, series in sorted(self.series.items()):
-            metric.add_metric(
-                key, list(zip(limits, accumulate(series[:-1]), strict=True)), sum_value=series[-1]
-            )
-        yield metric
-
-
 class Metrics:
     """The server's measurements. Counted on the event loop's thread, batches on the worker's."""
 
     def __init__(self) -> None:
+        disable_created_metrics()
         self.registry = CollectorRegistry()
-        self._requests = _RequestCount()
-        self.registry.register(self._requests)
-        self._latency = _RequestLatency()
-        self.registry.register(self._latency)
+        # a Counter would add `_total` to the name
+        self._requests = Gauge(
+            REQUEST_COUNT, "The total number of requests.", ["model_name", "status"], registry=self.registry
+        )
+        self._latency = Histogram(
+            REQUEST_LATENCY,
+            "Distribution of wall time (in microseconds) of requests.",
+            ["model_name", "API", "entrypoint"],
+            buckets=_MICROSECONDS,
+            registry=self.registry,
+        )
         self._batch = Histogram(
             "ganpipe_serving_batch_rows",
             "Rows in one call of the model.",
@@ -93,10 +61,9 @@ class Metrics:
             seconds: wall time from the first byte of the body to the answer.
             entrypoint: REST or GRPC.
         """
-        self._requests.counts[model, status] += 1
-        if status != "OK" or not method:
-            return
-        self._latency.observe((model, method, entrypoint), seconds * 1e6)
+        self._requests.labels(model, status).inc()
+        if status == "OK" and method:
+            self._latency.labels(model, method, entrypoint).observe(seconds * 1e6)
 
     def batch(self, rows: int) -> None:
         """Counts one call of the model."""

@@ -9,6 +9,7 @@ JSON) and the batcher's (the model); a third looks for new versions.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import logging
 import os
 import signal
@@ -19,17 +20,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.serving.models.versions import check_folder
+from pipeline.exported.layout import check_model_folder
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
-    import uvicorn
+    from pipeline.serving.assembly import Server
 
-MEBI = 2**20
 _SPARE_FILES = 256
 
 
@@ -56,7 +56,10 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
         with _lean_import():
             import numpy
             import tensorflow  # noqa: F401
-        server = build(config, folders, terminal)
+
+            from pipeline.serving.assembly import assemble
+
+            server = assemble(config, folders, terminal)
         # a collection would walk TensorFlow's two million objects: 1 to 2 ms in a request
         gc.collect()
         gc.freeze()
@@ -66,14 +69,13 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
         # the default 5 ms would keep the model's thread waiting for the event loop's
         sys.setswitchinterval(0.0005)
         # from here on clients wait instead of being refused; the loop takes them in a moment
-        listener.listen(server.config.backlog)
+        listener.listen(max(128, config.max_connections))
         host, port = listener.getsockname()[:2]
         shown = _shown(host)
         terminal.say(f"serving {', '.join(folders)} after {time.monotonic() - started:.1f} s")
         terminal.say(f"page   http://{shown}:{port}/")
         terminal.say(f"API    http://{shown}:{port}/v1/models/{next(iter(folders))}:predict")
-        with _returning_after_signals():
-            server.run(sockets=[listener])
+        _run(server, listener)
         terminal.say("stopped")
 
 
@@ -89,7 +91,7 @@ def model_folders(config: ServeConfig) -> dict[str, Path]:
         wanted.append((None, config.generator_dir))
     for given, text in wanted:
         folder = Path(text)
-        check_folder(folder)
+        check_model_folder(folder)
         # of "." and the like the real name; of a link its own
         own = folder.name if folder.name not in ("", "..") else folder.resolve().name
         name = given if given is not None else own
@@ -101,116 +103,14 @@ def model_folders(config: ServeConfig) -> dict[str, Path]:
     return folders
 
 
-def build(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> uvicorn.Server:
-    """Loads the models and puts the server together.
-
-    Raises:
-        DataError: a model has no version that can be loaded.
-    """
-    import uvicorn
-
-    from pipeline.serving.http.access_log import AccessLog
-    from pipeline.serving.http.app import App
-    from pipeline.serving.http.body import BodyReader
-    from pipeline.serving.http.limits import Gate
-    from pipeline.serving.http.page import Page
-    from pipeline.serving.http.rest import RestApi
-    from pipeline.serving.metrics import Metrics
-    from pipeline.serving.models.batcher import Batcher
-    from pipeline.serving.models.manager import Manager
-    from pipeline.serving.models.model import Model
-    from pipeline.serving.models.warmup import replay
-
-    def load(name: str, version: int, folder: Path) -> Model:
-        model = Model(name, version, folder, config.threads)
-        try:
-            replay(model)
-        except BaseException:
-            model.retire()
-            raise
-        return model
-
-    log = AccessLog(config.access_log, terminal.stream)
-    metrics = Metrics()
-    manager = Manager(
-        folders,
-        policy=parse_versions(config.versions),
-        labels=parse_labels(config.labels),
-        load=load,
-        poll=config.poll,
-        retries=config.load_retries,
-        retry_wait=config.retry_wait,
-        say=terminal.say,
-    )
-    manager.load_first()
-    max_pixels = int(config.max_megapixels * MEBI)
-    max_body = int(config.max_body_mb * MEBI)
-    batcher = Batcher(
-        max_rows=config.max_batch, max_queue=config.max_queue, max_cost=max_pixels, metrics=metrics
-    )
-    bodies = BodyReader(max_body=max_body, max_held=int(config.max_pending_mb * MEBI))
-    gate = Gate(
-        max_connections=config.max_connections,
-        max_body=max_body,
-        header_timeout=config.header_timeout,
-        body_timeout=config.body_timeout,
-    )
-    rest = RestApi(
-        manager=manager,
-        batcher=batcher,
-        bodies=bodies,
-        metrics=metrics,
-        log=log,
-        max_pixels=max_pixels,
-        cors=config.cors,
-    )
-    names = list(folders)
-    page = Page(manager, model=names[0], generator=names[1] if len(names) > 1 else None, max_body=max_body)
-    metrics.watch("queue_requests", "Requests waiting for the model or in it.", lambda: batcher.pending)
-    metrics.watch("body_bytes", "Bytes of request bodies held.", lambda: bodies.held)
-    metrics.watch("connections", "Open connections.", lambda: len(gate.connections))
-    metrics.watch(
-        "versions", "Versions that can answer.", lambda: sum(len(manager.available(name)) for name in names)
-    )
-    extra = None
-    if config.grpc_port is not None:
-        from pipeline.serving.grpc_service import GrpcService
-
-        service = GrpcService(
-            manager=manager,
-            compute=rest.compute,
-            metrics=metrics,
-            address=f"{_shown(config.host)}:{config.grpc_port}",
-            max_body=max_body,
-            drain=config.drain,
-            say=terminal.say,
-        )
-        extra = service.running
-    app = App(
-        rest=rest,
-        manager=manager,
-        batcher=batcher,
-        metrics=metrics,
-        gate=gate,
-        log=log,
-        page=page,
-        extra=extra,
-    )
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=gate.protocol(),
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=max(1, round(config.keep_alive)),
-            timeout_graceful_shutdown=max(1, round(config.drain)),
-            backlog=max(128, config.max_connections),
-        )
-    )
+def _run(server: Server, listener: socket.socket) -> None:
+    """Runs the event loop until a signal has drained the server."""
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn raises the signal again when it is done, and the process would end with it
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+    loops = importlib.import_module("uvloop" if importlib.util.find_spec("uvloop") else "asyncio")
+    loops.run(server.run(listener))
 
 
 def _shown(host: str) -> str:
@@ -277,21 +177,3 @@ def _lean_import() -> Iterator[None]:
     finally:
         for name in blocked:
             del sys.modules[name]
-
-
-@contextmanager
-def _returning_after_signals() -> Iterator[None]:
-    """Lets a drained server return: uvicorn raises the signal again, and the process would end with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ignore(number: int, frame: Any) -> None:
-        """Takes the signal that uvicorn hands on."""
-
-    before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

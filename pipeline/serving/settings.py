@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.errors import UsageError
+from pipeline.exported.layout import MAX_VERSION
 from ssgan_tf.declare import Rule, at_least, setting
-
-MAX_VERSION = 2**63 - 1
 
 
 def _from(low: float) -> Rule:
@@ -48,6 +47,9 @@ class ServeConfig:
     threads: int = setting(1, "threads inside one call of the model", at_least(1))
     access_log: str = setting("-", "file for one line a request; - is the terminal, empty means none")
     cors: bool = setting(False, "let web pages of other origins read the answers")
+    allowed_hosts: str = setting(
+        "", "names besides loopback's own and literal addresses that clients may call the server, a,b"
+    )
     grpc_port: int | None = setting(
         None, "port of the gRPC API (needs the extra `grpc`)", Rule("a port", lambda v: 0 <= v <= 65535)
     )

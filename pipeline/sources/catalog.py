@@ -8,14 +8,19 @@ from pathlib import Path
 from pipeline.errors import DataError, UsageError, unknown
 from pipeline.sources.source import Source
 
-SOURCES = {
-    "digits": "pipeline.sources.digits",
-    "tfds": "pipeline.sources.tfds",
-    "idx": "pipeline.sources.idx",
-    "folder": "pipeline.sources.folder",
-    "npz": "pipeline.sources.npz",
-    "gaussian": "pipeline.sources.gaussian",
-}
+# name to whether its argument is a path
+SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
+
+
+def source_module(spec: str) -> str:
+    """The module that reads a source."""
+    return f"{__package__}.{spec.partition(':')[0]}"
+
+
+def full_name(spec: str) -> str:
+    """The source with its whole path, where its argument is one: the same from any folder."""
+    name, _, argument = spec.partition(":")
+    return f"{name}:{Path(argument).expanduser().resolve()}" if argument and SOURCES.get(name) else spec
 
 
 def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:
@@ -37,7 +42,7 @@ def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = 
         raise unknown("data set", name, SOURCES)
     if labels is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
-    module = importlib.import_module(SOURCES[name])
+    module = importlib.import_module(source_module(spec))
     source = module.open_source(argument, data_dir=data_dir, labels=labels)
     if not source.splits()["train"]:
         raise DataError(f"the data set {spec!r} has no training images.")

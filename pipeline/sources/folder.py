@@ -1,9 +1,9 @@
 """`folder:PATH`: an image tree.
 
-    PATH/CLASS/*.png           the sub-folder's name is the class
-    PATH/unlabelled/*.png      (or unlabeled, or right in PATH): images without a label
-    PATH/train/..., test/...   two splits, if both are there
-    PATH/**/*.png + a CSV      only the CSV's labels count (pipeline.sources.label_file)
+    PATH/CLASS/*.png              the sub-folder's name is the class (pipeline.sources.folder_layout)
+    PATH/unlabelled/*.png         images without a label
+    PATH/train/..., test/...      splits
+    PATH/**/*.png + a CSV         only the CSV's labels count (pipeline.sources.label_file)
 
 Which files are images, and which of them are read, `pipeline.images` says.
 """
@@ -19,11 +19,10 @@ from typing import ClassVar
 
 from pipeline.errors import DataError, UsageError
 from pipeline.sources.files import InputFile
+from pipeline.sources.folder_layout import check_classes, class_of, find_splits
 from pipeline.sources.image_tree import ImageFile, inside, list_images
 from pipeline.sources.label_file import check_paths, read_label_file
-from pipeline.sources.source import Item, Source, bytes_digest, class_order
-
-UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
+from pipeline.sources.source import Item, Source, class_order
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,14 @@ class Folder(Source):
                 except OSError as error:
                     problem = f"cannot be read: {error.strerror}"
             if problem is not None:
-                yield Item(digest="", key=file.path, label=label, problem=problem)
+                yield Item(file.path, label, problem=problem)
             else:
-                yield Item(digest=bytes_digest(encoded), key=file.path, label=label, encoded=encoded)
+                yield Item(file.path, label, encoded=encoded)
+
+    def labels(self, split: str) -> Iterator[tuple[str, int]]:
+        """Path and label of every file, from the listing: none is read."""
+        for file, label in self.files[split]:
+            yield file.path, label
 
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:
@@ -86,7 +90,7 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
 
     Raises:
         UsageError: no folder was named.
-        DataError: the folder is missing or holds no images, or the label file is wrong.
+        DataError: the folder is missing or holds no images, its sub-folders or the label file are wrong.
     """
     if not argument:
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
@@ -94,47 +98,21 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     listed = list_images(root)
     if not listed:
         raise DataError(f"{str(root)!r} holds no images (PNG, JPEG, BMP or GIF).")
-    splits = _splits(root, listed)
+    splits = find_splits(root, listed, folders_are_classes=labels is None)
     if labels is not None:
         label_file = InputFile.of(Path(labels).expanduser())
         label_of = read_label_file(label_file)
         check_paths(label_of, {file.path: None for file in listed}, file=label_file)
         label_digest = label_file.sha256()
     else:
-        label_of = {
-            file.path: _class_folder(file.path, split, len(splits))
-            for split in splits
-            for file in splits[split]
-        }
+        for members in splits.values():
+            check_classes(root, [below for _, below in members])
+        label_of = {file.path: class_of(below) for members in splits.values() for file, below in members}
         label_digest = ""
     names = class_order(label for label in label_of.values() if label)
     index = {name: i for i, name in enumerate(names)} | {"": -1}
     files = {
-        split: tuple((file, index[label_of.get(file.path, "")]) for file in members)
+        split: tuple((file, index[label_of.get(file.path, "")]) for file, _ in members)
         for split, members in splits.items()
     }
     return Folder(root=root, files=files, names=names, label_digest=label_digest)
-
-
-def _splits(root: Path, listed: list[ImageFile]) -> dict[str, list[ImageFile]]:
-    if not ((root / "train").is_dir() and (root / "test").is_dir()):
-        return {"train": listed}
-    splits: dict[str, list[ImageFile]] = {"train": [], "test": []}
-    for file in listed:
-        top = file.path.split("/")[0]
-        if top in UNLABELLED_FOLDERS:
-            top = "train"
-        if top not in splits or "/" not in file.path:
-            raise DataError(
-                f"{str(root)!r} has the splits train and test, but also the image {file.path!r} outside of "
-                "them. Move it to one of them, or to a sub-folder 'unlabelled'."
-            )
-        splits[top].append(file)
-    return splits
-
-
-def _class_folder(path: str, split: str, split_count: int) -> str:
-    parts = path.split("/")
-    if split_count > 1 and parts[0] == split:
-        parts = parts[1:]
-    return parts[0] if len(parts) > 1 and parts[0] not in UNLABELLED_FOLDERS else ""

@@ -7,6 +7,7 @@ never changes them. `pipeline.sources.catalog.open_source("idx:FOLDER", ...)` fi
 from __future__ import annotations
 
 import abc
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,20 +23,25 @@ class Item:
     """One image as its source gives it.
 
     Attributes:
-        digest: 32 hex characters: of the pixels for array sources, of the file's bytes for files.
-        key: stable id: the digest for array sources, the relative path for files.
+        place: where it lies in the source, for people: the relative path of a file, else `train[17]`.
         label: class index, or -1 where the source gives none.
         pixels: uint8 [h, w, c] for array sources, else None.
         encoded: the file's bytes for file sources, else None.
         problem: why the image cannot be had (then it has neither pixels nor bytes), else None.
     """
 
-    digest: str
-    key: str
+    place: str
     label: int
     pixels: np.ndarray | None = None
     encoded: bytes | None = None
     problem: str | None = None
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """32 hex characters that tell a second reading of the same image from that of a changed one."""
+        if self.pixels is not None:
+            return pixel_digest(self.pixels)
+        return hashlib.blake2b(self.encoded or b"", digest_size=16).hexdigest()
 
 
 class Source(abc.ABC):
@@ -49,7 +55,10 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def splits(self) -> dict[str, int]:
-        """Number of items of each split; "train" is always there, "test" only if it is the source's own."""
+        """Number of items of each split.
+
+        "train" is always there, "test" and "validation" only if they are the source's own.
+        """
 
     @abc.abstractmethod
     def class_names(self) -> tuple[str, ...]:
@@ -67,6 +76,17 @@ class Source(abc.ABC):
             DataError: a file that lists or holds the items is missing or damaged.
         """
 
+    def labels(self, split: str) -> Iterator[tuple[str, int]]:
+        """Yields place and label (-1 where there is none) of every item of a split, in the source's order.
+
+        A source that knows them without reading its images overrides this.
+
+        Raises:
+            DataError: a file that lists or holds the items is missing or damaged.
+        """
+        for item in self.read(split, 0, self.splits()[split]):
+            yield item.place, item.label
+
 
 def pixel_digest(pixels: np.ndarray) -> str:
     """Returns the 32 hex characters that identify uint8 [h, w, c] pixels, whatever file they came in."""
@@ -76,9 +96,21 @@ def pixel_digest(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def bytes_digest(encoded: bytes) -> str:
-    """Returns the 32 hex characters that identify a file's bytes."""
-    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+def content_digest(pixels: np.ndarray) -> str:
+    """Returns the 32 hex characters that identify a picture, whatever format it was stored in.
+
+    Formats differ in what they spend on a picture: some store grey as three equal channels, some add
+    alpha that hides nothing. Both are left out first.
+
+    Args:
+        pixels: decoded, uint8 [h, w, c] with c from 1 to 4.
+    """
+    channels = pixels.shape[2]
+    if channels in (2, 4) and (pixels[..., -1] == 255).all():
+        pixels, channels = pixels[..., :-1], channels - 1
+    if channels == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+        pixels = pixels[..., :1]
+    return pixel_digest(pixels)
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:

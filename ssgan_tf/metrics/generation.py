@@ -6,9 +6,6 @@ generated images lie among the real ones, recall how much of the real ones they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
@@ -30,7 +27,7 @@ def principal_components(reference: np.ndarray, *others: np.ndarray) -> list[np.
         Every set projected, float64 [., min(64, D, N)], `reference` first.
     """
     count = min(COMPONENTS, *reference.shape)
-    pca = PCA(count, svd_solver="full" if reference.shape[1] <= 4096 else "randomized", random_state=0)
+    pca = PCA(count, svd_solver="full" if reference.shape[1] <= 1024 else "randomized", random_state=0)
     pca.fit(reference.astype(np.float64))
     return [pca.transform(vectors.astype(np.float64)) for vectors in (reference, *others)]
 
@@ -103,46 +100,16 @@ def precision_recall(real: np.ndarray, generated: np.ndarray) -> tuple[float, fl
     return float(precision), float(recall)
 
 
-def distances(real: np.ndarray, generated: np.ndarray, training: np.ndarray) -> dict[str, float]:
-    """All three views in one mapping.
+def class_shares(probabilities: np.ndarray) -> np.ndarray:
+    """Share of the answers that each class has, float64 [K], from probabilities [N, K]."""
+    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+
+
+def missing_class_mass(shares: np.ndarray, real_shares: np.ndarray) -> float:
+    """How far classes fall short of their share among real images, summed, in [0, 1].
 
     Args:
-        real: features of held-out real images, float [N, D].
-        generated: features of generated images, float [M, D].
-        training: features of real training images; their distance is what a perfect generator would have.
+        shares: of generated images, float [K].
+        real_shares: of real images, float [K].
     """
-    precision, recall = precision_recall(real, generated)
-    return {
-        "frechet_distance": frechet_distance(real, generated),
-        "frechet_distance_of_training_images": frechet_distance(real, training),
-        "kernel_distance": kernel_distance(real, generated),
-        "precision": precision,
-        "recall": recall,
-    }
-
-
-def class_coverage(
-    probabilities: np.ndarray, real_probabilities: np.ndarray, class_names: Sequence[str]
-) -> dict[str, Any]:
-    """What a classifier sees in generated images.
-
-    Args:
-        probabilities: [N, K] of an independent classifier on generated images.
-        real_probabilities: [M, K] of the same on real images.
-        class_names: K names.
-
-    Returns:
-        `class_histogram` (name to share), `smallest_class_share`, `missing_class_mass` (how far classes
-        fall short of their share among real images, summed, in [0, 1]) and `mean_confidence` (the mean of
-        the largest probability).
-    """
-    shares, real_shares = (
-        np.bincount(values.argmax(axis=1), minlength=len(class_names)) / len(values)
-        for values in (probabilities, real_probabilities)
-    )
-    return {
-        "class_histogram": dict(zip(class_names, shares.tolist(), strict=True)),
-        "smallest_class_share": float(shares.min()),
-        "missing_class_mass": float(np.maximum(real_shares - shares, 0.0).sum()),
-        "mean_confidence": float(probabilities.max(axis=1).mean()),
-    }
+    return float(np.maximum(real_shares - shares, 0.0).sum())

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from ssgan_tf.declare import Rule
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, GaussianNoise
 
-# the layers that do something else in training
-TOLD = (BatchNormalization, Dropout, GaussianNoise, Conv2D, Conv2DTranspose)
+# the layers whose call takes `training`; Keras's other layers refuse it
+TAKE_TRAINING = (BatchNormalization, Dropout, GaussianNoise, Conv2D, Conv2DTranspose)
+
+
+# what a setting of the networks' image side may be
+QUARTERABLE = Rule(
+    "a multiple of 4 from 8 to 256, or 0 for the data's size",
+    lambda side: side == 0 or (side % 4 == 0 and 8 <= side <= 256),
+)
 
 
 class Stack(keras.Model):
@@ -32,7 +40,7 @@ class Stack(keras.Model):
         """Maps inputs [B, ...] to the last layer's output, float32."""
         x = inputs
         for layer in self.body:
-            x = layer(x, training=training) if isinstance(layer, TOLD) else layer(x)
+            x = layer(x, training=training) if isinstance(layer, TAKE_TRAINING) else layer(x)
         return tf.cast(x, tf.float32)
 
 
@@ -44,11 +52,9 @@ def quarterable_side(image_size: int, image_shape: tuple[int, int, int]) -> int:
         image_shape: record images (H, W, C).
 
     Raises:
-        UsageError: the setting is no multiple of 4 from 8 to 256.
+        UsageError: the data's images are larger than 256.
     """
     side = image_size or max(8, -(-max(image_shape[:2]) // 4) * 4)
-    if side % 4 or not 8 <= side <= 256:
-        raise UsageError(
-            f"recipe.image_size must be a multiple of 4 from 8 to 256, or 0 for the data's own; got {side}."
-        )
+    if not QUARTERABLE.holds(side):
+        raise UsageError(f"recipe.image_size must be {QUARTERABLE.words}; got {side}.")
     return side

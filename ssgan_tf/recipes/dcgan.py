@@ -1,6 +1,6 @@
 """DCGAN: convolutions with batch normalisation.
 
-Command:   ganpipe run --recipe dcgan --preset full --dataset idx:FOLDER
+Settings:  train.preset=full data.dataset=idx:FOLDER
 Cost:      20,000 steps of 128 images; about 0.06 GFLOP an image and step, 0.18 s a step on one core.
 Expected:  after 3,000 steps digits of all ten classes (the rarest 4.5 %) of which an independent classifier
            is sure to 0.90.
@@ -20,10 +20,11 @@ import tensorflow as tf
 
 from ssgan_tf import pixels
 from ssgan_tf.adam import Adam
+from ssgan_tf.declare import at_least, decay, positive, setting
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, leaky_relu
-from ssgan_tf.networks.stack import Stack, quarterable_side
+from ssgan_tf.networks.stack import QUARTERABLE, Stack, quarterable_side
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.adversarial import AdversarialGame
 from ssgan_tf.systems.recipe import DataSpec, Networks, Recipe, Reproduction
@@ -31,20 +32,19 @@ from ssgan_tf.systems.recipe import DataSpec, Networks, Recipe, Reproduction
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of `dcgan`; the defaults are the documented system.
+    """Settings of `dcgan`; the defaults are the documented system."""
 
-    Attributes:
-        image_size: side of the networks' images, a multiple of 4; 0: the smallest that holds the data's.
-        width: multiplies the number of filters of every layer.
-    """
-
-    image_size: int = 28
-    width: float = 1.0
-    latent_size: int = 100
-    steps: int = 20_000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    beta_1: float = 0.9
+    image_size: int = setting(
+        28,
+        "side of the networks' images; 0: the smallest that holds the data's",
+        QUARTERABLE,
+    )
+    width: float = setting(1.0, "multiplies the number of filters of every layer", positive())
+    latent_size: int = setting(100, "numbers that the generator makes an image of", at_least(1))
+    steps: int = setting(20_000, "training steps", at_least(1))
+    batch_size: int = setting(128, "real images of a step, over all replicas", at_least(1))
+    learning_rate: float = setting(1e-3, "Adam's learning rate, of both networks", positive())
+    beta_1: float = setting(0.9, "Adam's decay of the mean gradient", decay())
 
 
 class DCGAN(AdversarialGame):
@@ -135,7 +135,7 @@ RECIPE = Recipe(
         },
     },
     reproduction=Reproduction(
-        options=("--dataset", "{mnist}", "--preset", "full", "--set", "train.image_every=1000"),
+        settings={"data.dataset": "{mnist}", "train.preset": "full", "train.image_every": 1000},
         original="losses, the discriminator's accuracy and a 4x4 grid of samples every 1,000 steps",
     ),
 )

@@ -1,6 +1,6 @@
 """Toy GAN on a 2-D Gaussian: a linear generator that can be compared with the truth.
 
-Command:   ganpipe run --recipe gaussian --dataset gaussian
+Settings:  data.dataset=gaussian
 Cost:      2,500 steps of 8 points, two seconds.
 Expected:  both losses at ln 2 = 0.693; a generated mean within 0.2 of [1, 2] on each axis and a generated
            covariance within 25 % (Frobenius norm) of [[1.01, 1.95], [1.95, 4.25]].
@@ -16,8 +16,8 @@ transpose of W times W exactly, and `metrics.json` reports it beside the true on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +25,9 @@ import tensorflow as tf
 
 from ssgan_tf import points
 from ssgan_tf.adam import Adam
+from ssgan_tf.declare import at_least, decay, not_negative, positive, setting
 from ssgan_tf.errors import UsageError
+from ssgan_tf.metrics.figures import FRACTION, Figure
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.plots import scatter
 from ssgan_tf.step_context import StepContext
@@ -35,27 +37,17 @@ from ssgan_tf.systems.recipe import DataSpec, Networks, Recipe, Reproduction
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of `gaussian`; the defaults are the documented system.
+    """Settings of `gaussian`; the defaults are the documented system."""
 
-    Attributes:
-        steps: 20 epochs of 1,000 points.
-        stddev: deviation of the initial weights.
-        discriminator_rate: Adam's learning rate of the discriminator.
-        generator_rate: Adam's learning rate of the generator.
-        beta_1: Adam's decay of the mean gradient.
-        epsilon: Adam's, outside of the square root.
-        average_decay: of the averaged weights that are evaluated.
-    """
-
-    latent_size: int = 2
-    stddev: float = 0.02
-    steps: int = 2500
-    batch_size: int = 8
-    discriminator_rate: float = 0.05
-    generator_rate: float = 0.005
-    beta_1: float = 0.5
-    epsilon: float = 0.01
-    average_decay: float = 0.995
+    latent_size: int = setting(2, "numbers that the generator makes a point of", at_least(1))
+    stddev: float = setting(0.02, "deviation of the initial weights", not_negative())
+    steps: int = setting(2500, "training steps; 2,500 of 8 are 20 epochs of 1,000 points", at_least(1))
+    batch_size: int = setting(8, "real points of a step, over all replicas", at_least(1))
+    discriminator_rate: float = setting(0.05, "Adam's learning rate, of the discriminator", positive())
+    generator_rate: float = setting(0.005, "Adam's learning rate, of the generator", positive())
+    beta_1: float = setting(0.5, "Adam's decay of the mean gradient", decay())
+    epsilon: float = setting(0.01, "Adam's epsilon, outside of the square root", positive())
+    average_decay: float = setting(0.995, "decay of the averaged weights that are evaluated", decay())
 
 
 class Gaussian(AdversarialGame):
@@ -69,7 +61,7 @@ class Gaussian(AdversarialGame):
         if data.image_shape != points.POINT_SHAPE:
             raise UsageError(
                 f"recipe gaussian trains on points of the plane, not on images of {list(data.image_shape)}; "
-                "say --dataset gaussian."
+                "set data.dataset=gaussian."
             )
 
     def build_networks(self) -> Networks:
@@ -120,19 +112,29 @@ class Gaussian(AdversarialGame):
         """The points themselves."""
         return points.from_records(images)
 
-    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
+    def sample_figures(self, images: np.ndarray) -> Iterator[Figure]:
         """Mean and covariance of generated points beside the true ones."""
         generated = points.from_records(images).astype(np.float64)
         mean, covariance = generated.mean(0), np.cov(generated.T)
-        truth = points.true_covariance()
-        return {
-            "mean": mean.tolist(),
-            "true_mean": points.true_mean().tolist(),
-            "mean_difference": float(np.abs(mean - points.true_mean()).max()),
-            "covariance": covariance.tolist(),
-            "true_covariance": truth.tolist(),
-            "covariance_difference": float(np.linalg.norm(covariance - truth) / np.linalg.norm(truth)),
-        }
+        true_mean, true_covariance = points.true_mean(), points.true_covariance()
+        difference = float(np.linalg.norm(covariance - true_covariance) / np.linalg.norm(true_covariance))
+        yield Figure("mean", mean.tolist(), "mean")
+        yield Figure("true_mean", true_mean.tolist(), "true mean")
+        yield Figure(
+            "mean_difference",
+            float(np.abs(mean - true_mean).max()),
+            "mean off by",
+            caption="the larger difference on either axis",
+        )
+        yield Figure("covariance", covariance.tolist(), "covariance")
+        yield Figure("true_covariance", true_covariance.tolist(), "true covariance")
+        yield Figure(
+            "covariance_difference",
+            difference,
+            "covariance off by",
+            FRACTION,
+            "Frobenius norm of the difference, as a share of that of the true one",
+        )
 
 
 RECIPE = Recipe(
@@ -141,7 +143,7 @@ RECIPE = Recipe(
     system=Gaussian,
     presets={"small": {}},
     reproduction=Reproduction(
-        options=("--dataset", "gaussian", "--preset", "full"),
+        settings={"data.dataset": "gaussian", "train.preset": "full"},
         original="both losses at 0.693; a scatter plot; a loss curve per epoch",
         seeds=5,
     ),

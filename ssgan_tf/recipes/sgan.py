@@ -1,6 +1,6 @@
 """Semi-supervised GAN with two heads: `valid`, and N+1 classes of which the last means generated.
 
-Command:   ganpipe run --recipe sgan --preset full --dataset idx:FOLDER --labeled-rate 0.2
+Settings:  train.preset=full data.dataset=idx:FOLDER data.labeled_rate=0.2
 Cost:      100 epochs of MNIST are 23,400 steps of 256 images; a step takes 1 s on one core. The small
            preset's 8,000 steps of 64 and 64 labelled images take 7 minutes on one core.
 Expected:  the small preset, 20 % of MNIST's labels: 0.8 % test error (its paired baseline: 0.9 %); samples of
@@ -29,10 +29,11 @@ import tensorflow as tf
 
 from ssgan_tf import losses
 from ssgan_tf.adam import Adam
+from ssgan_tf.declare import Rule, at_least, at_most, decay, positive, setting, share
 from ssgan_tf.networks.convolutions import Conv2D, Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import channels
 from ssgan_tf.networks.layers import BatchNormalization, Dropout, leaky_relu
-from ssgan_tf.networks.stack import Stack, quarterable_side
+from ssgan_tf.networks.stack import QUARTERABLE, Stack, quarterable_side
 from ssgan_tf.step_context import StepContext, current_step
 from ssgan_tf.systems.partly_labelled import PartlyLabelledImages
 from ssgan_tf.systems.recipe import (
@@ -50,34 +51,37 @@ SLOPE = 0.3
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of `sgan`; the defaults are the documented system.
+    """Settings of `sgan`; the defaults are the documented system."""
 
-    Attributes:
-        image_size: side of the networks' images, a multiple of 4; 0: the smallest that holds the data's.
-        width: multiplies the number of filters of every layer.
-        labelled_batch: labelled images that each step takes from a stream of their own, beside the
-            masked batch; 0 leaves the masked batch alone. With few labels a masked batch holds hardly any.
-        learning_rate: Adam's, of the discriminator.
-        generator_rate: Adam's, of the generator.
-        adversarial_weight: of the discriminator's three losses on real against generated images, beside
-            the one on labelled images, in (0, 1].
-        shift: largest random shift of a training image, as a share of its side.
-        rotate: largest random rotation of a training image, in degrees.
-    """
-
-    image_size: int = 28
-    width: float = 1.0
-    latent_size: int = 100
-    dropout: float = 0.3
-    adversarial_weight: float = 1.0
-    shift: float = 0.0
-    rotate: float = 0.0
-    steps: int = 23_438
-    batch_size: int = 256
-    labelled_batch: int = 0
-    learning_rate: float = 1e-4
-    generator_rate: float = 1e-4
-    beta_1: float = 0.9
+    image_size: int = setting(
+        28,
+        "side of the networks' images; 0: the smallest that holds the data's",
+        QUARTERABLE,
+    )
+    width: float = setting(1.0, "multiplies the number of filters of every layer", positive())
+    latent_size: int = setting(100, "numbers that the generator makes an image of", at_least(1))
+    dropout: float = setting(0.3, "share of the activations that is dropped in training", share())
+    adversarial_weight: float = setting(
+        1.0,
+        "weight of the discriminator's three losses on real against generated images, beside the one on "
+        "labelled images",
+        Rule("a number above 0, to 1", lambda value: 0 < value <= 1),
+    )
+    shift: float = setting(
+        0.0, "largest random shift of a training image, as a share of its side", at_most(1)
+    )
+    rotate: float = setting(0.0, "largest random rotation of a training image, in degrees", at_most(180))
+    steps: int = setting(23_438, "training steps", at_least(1))
+    batch_size: int = setting(256, "images of the masked batch, over all replicas", at_least(1))
+    labelled_batch: int = setting(
+        0,
+        "labelled images that a step takes beside the masked batch, which holds hardly any where labels "
+        "are few; 0 leaves the masked batch alone",
+        at_least(0),
+    )
+    learning_rate: float = setting(1e-4, "Adam's learning rate, of the discriminator", positive())
+    generator_rate: float = setting(1e-4, "Adam's learning rate, of the generator", positive())
+    beta_1: float = setting(0.9, "Adam's decay of the mean gradient", decay())
 
 
 class Heads(NamedTuple):
@@ -215,7 +219,7 @@ RECIPE = Recipe(
     semi_supervised=True,
     baseline="supervised",
     reproduction=Reproduction(
-        options=("--dataset", "{mnist}", "--preset", "full", "--labeled-rate", "0.2"),
+        settings={"data.dataset": "{mnist}", "train.preset": "full", "data.labeled_rate": 0.2},
         original="nothing: it did not train (see the faults at the top of its file)",
     ),
 )

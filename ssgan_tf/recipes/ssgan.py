@@ -1,6 +1,6 @@
 """Semi-supervised GAN, DCGAN-like, with K+1 logits: the main system.
 
-Command:   ganpipe run --recipe ssgan --preset full --dataset idx:FOLDER --labeled-rate 0.2
+Settings:  train.preset=full data.dataset=idx:FOLDER data.labeled_rate=0.2
 Cost:      the full size (64x64, width 1) needs 3.7 GFLOP an image and step: an epoch of MNIST takes about
            20 minutes on two cores. The small preset takes 0.06 s a step on one core.
 Expected:  the small preset, 20 % of MNIST's labels, 10,000 steps: 0.59 % test error, and 0.63 % for its
@@ -24,8 +24,8 @@ import tensorflow as tf
 
 from ssgan_tf import losses
 from ssgan_tf.adam import Adam
-from ssgan_tf.errors import UsageError
-from ssgan_tf.networks.dcgan_pair import Discriminator, Generator, Outputs, fitting_size
+from ssgan_tf.declare import at_least, at_most, decay, one_of, positive, setting, share
+from ssgan_tf.networks.dcgan_pair import STRIDES, Discriminator, Generator, Outputs, fitting_size
 from ssgan_tf.step_context import StepContext, current_step
 from ssgan_tf.systems.partly_labelled import PartlyLabelledImages
 from ssgan_tf.systems.recipe import (
@@ -41,34 +41,41 @@ from ssgan_tf.systems.recipe import (
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of `ssgan`; the defaults are the documented system.
+    """Settings of `ssgan`; the defaults are the documented system."""
 
-    Attributes:
-        image_size: side of the networks' images: 16, 32, 64 or 128; 0: the smallest of them that holds
-            the data's images.
-        width: multiplies the number of filters of every layer.
-        shift: largest random shift of a training image, as a share of its side.
-        rotate: largest random rotation of a training image, in degrees.
-        loss: "faithful" (K+1 logits, softmax and sigmoid) or "k_logits".
-        update: "simultaneous" (both networks from one forward pass) or "alternating" (the
-            discriminator first, the generator against the updated one).
-        labelled_batch: labelled images that each step takes from a stream of their own, beside the
-            masked batch; 0 leaves the masked batch alone, as the original has it.
-    """
-
-    image_size: int = 64
-    width: float = 1.0
-    latent_size: int = 100
-    dropout: float = 0.3
-    shift: float = 0.0
-    rotate: float = 0.0
-    loss: str = "faithful"
-    update: str = "simultaneous"
-    steps: int = 3283
-    batch_size: int = 128
-    labelled_batch: int = 0
-    learning_rate: float = 2e-4
-    beta_1: float = 0.5
+    image_size: int = setting(
+        64,
+        "side of the networks' images; 0: the smallest of 16, 32, 64 and 128 that holds the data's",
+        one_of(0, *STRIDES),
+    )
+    width: float = setting(1.0, "multiplies the number of filters of every layer", positive())
+    latent_size: int = setting(100, "numbers that the generator makes an image of", at_least(1))
+    dropout: float = setting(0.3, "share of the activations that is dropped in training", share())
+    shift: float = setting(
+        0.0, "largest random shift of a training image, as a share of its side", at_most(1)
+    )
+    rotate: float = setting(0.0, "largest random rotation of a training image, in degrees", at_most(180))
+    loss: str = setting(
+        "faithful",
+        "faithful (K+1 logits, softmax and sigmoid) or k_logits (K logits, that of fakes is 0)",
+        one_of("faithful", "k_logits"),
+    )
+    update: str = setting(
+        "simultaneous",
+        "simultaneous (both networks from one forward pass) or alternating (first the discriminator, then "
+        "the generator against the updated one)",
+        one_of("simultaneous", "alternating"),
+    )
+    steps: int = setting(3283, "training steps", at_least(1))
+    batch_size: int = setting(128, "images of the masked batch, over all replicas", at_least(1))
+    labelled_batch: int = setting(
+        0,
+        "labelled images that a step takes beside the masked batch; 0 leaves the masked batch alone, as "
+        "the original has it",
+        at_least(0),
+    )
+    learning_rate: float = setting(2e-4, "Adam's learning rate, of both networks", positive())
+    beta_1: float = setting(0.5, "Adam's decay of the mean gradient", decay())
 
 
 class SSGAN(PartlyLabelledImages):
@@ -84,8 +91,6 @@ class SSGAN(PartlyLabelledImages):
         """Builds the discriminator and the generator."""
         s, spec = self.settings, self.data
         extra = {"faithful": 1, "k_logits": 0}
-        if s.loss not in extra:
-            raise UsageError(f"recipe.loss must be faithful or k_logits; got {s.loss!r}.")
         shape: dict[str, Any] = {
             "image_size": self.side,
             "width": s.width,
@@ -108,10 +113,6 @@ class SSGAN(PartlyLabelledImages):
             "simultaneous": [self._both],
             "alternating": [self._discriminator, self._generator],
         }
-        if self.settings.update not in forms:
-            raise UsageError(
-                f"recipe.update must be simultaneous or alternating; got {self.settings.update!r}."
-            )
         return forms[self.settings.update]
 
     def _passes(
@@ -216,7 +217,7 @@ RECIPE = Recipe(
     semi_supervised=True,
     baseline="supervised",
     reproduction=Reproduction(
-        options=("--dataset", "{mnist}", "--preset", "full", "--labeled-rate", "0.2"),
+        settings={"data.dataset": "{mnist}", "train.preset": "full", "data.labeled_rate": 0.2},
         original="mean losses, accuracy on the training batch and a 5x5 grid of samples for 5 to 7 epochs",
     ),
 )

@@ -1,6 +1,6 @@
 """The paired supervised baseline: another recipe's classifier, trained on the labelled images only.
 
-Command:   ganpipe train --recipe supervised
+Settings:  train.recipe=supervised
 Cost:      about a fifth of its semi-supervised pair's step.
 Expected:  a higher test error than its pair's; that difference is what the unlabelled images gave.
 
@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from ssgan_tf import losses
+from ssgan_tf.declare import setting
 from ssgan_tf.errors import UsageError
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.step_context import StepContext
@@ -38,7 +39,7 @@ from ssgan_tf.systems.recipe import (
 class Settings:
     """The pair's name and its settings; `steps` and `batch_size` are the pair's."""
 
-    of: str = "ssgan"
+    of: str = setting("ssgan", "the semi-supervised recipe whose classifier is trained")
     pair: Any = None
     steps: int = 1
     batch_size: int = 1
@@ -103,7 +104,11 @@ class SupervisedRecipe(Recipe):
         pair = recipe.configure(preset, rest)
         return Settings(of=of, pair=pair, steps=pair.steps, batch_size=pair.batch_size)
 
-    def average_decay(self, settings: Settings) -> float:
+    def pair(self, overrides: Mapping[str, Any]) -> str:
+        """The recipe whose classifier is trained."""
+        return str(overrides.get("of", "ssgan"))
+
+    def average_decay(self, settings: Settings) -> float | None:
         """The pair's decay."""
         return load_recipe(settings.of).average_decay(settings.pair)
 

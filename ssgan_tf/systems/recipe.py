@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,8 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf import plots
-from ssgan_tf.errors import UsageError, did_you_mean, unknown
+from ssgan_tf import declare, plots
+from ssgan_tf.errors import UsageError, unknown
+from ssgan_tf.metrics.figures import Figure
 from ssgan_tf.step_context import StepContext
 
 Networks = dict[str, keras.Model]
@@ -131,9 +132,13 @@ class System(abc.ABC):
         """Record images uint8 [N, H, W, C] as the float32 vectors [N, D] that distances are measured on."""
         return images.reshape(len(images), -1).astype(np.float32) / 255.0
 
-    def sample_metrics(self, images: np.ndarray) -> dict[str, Any]:
-        """Figures of the system's own about generated record images uint8 [N, H, W, C]; none by default."""
-        return {}
+    def sample_figures(self, images: np.ndarray) -> Iterable[Figure]:
+        """Yields figures of the system's own about generated images; none by default.
+
+        Args:
+            images: uint8 [N, H, W, C], record images of at most 32 pixels a side (larger ones reduced).
+        """
+        return ()
 
 
 @dataclass(frozen=True)
@@ -141,12 +146,13 @@ class Reproduction:
     """How a recipe's documented result is measured again (`tools/reproduce.py`).
 
     Attributes:
-        options: of `ganpipe run`; "{mnist}" stands for the data set that holds MNIST.
+        settings: of the run, by their dotted names, beside the recipe's name; "{mnist}" stands for the data
+            set that holds MNIST.
         original: what the original showed, in words.
         seeds: how many runs, each with another seed.
     """
 
-    options: tuple[str, ...]
+    settings: Mapping[str, Any]
     original: str
     seeds: int = 1
 
@@ -156,9 +162,9 @@ class Recipe:
     """A named system.
 
     Attributes:
-        name: what `--recipe` names.
-        settings: frozen dataclass; has at least `steps` and `batch_size`; its defaults are the full,
-            documented system.
+        name: what `train.recipe` names.
+        settings: frozen dataclass of `declare.setting`s, at least `steps` and `batch_size`; its defaults are
+            the preset "full".
         system: the class that builds it.
         presets: named overrides of the defaults; "full" is always there.
         semi_supervised: whether it trains a classifier from labelled and unlabelled images.
@@ -183,29 +189,20 @@ class Recipe:
         """Builds the settings: defaults, then the preset, then the overrides.
 
         Raises:
-            UsageError: unknown preset or setting, or a value of the wrong type.
+            UsageError: unknown preset or setting, or a value that its rule does not allow.
         """
         presets = {"full": {}, **self.presets}
         if preset not in presets:
             raise unknown(f"preset of recipe {self.name}", preset, presets)
-        fields = {field.name: field for field in dataclasses.fields(self.settings)}
-        values = dict(presets[preset])
-        for key, value in overrides.items():
-            if key not in fields:
-                raise UsageError(
-                    f"recipe {self.name} has no setting {key!r}.{did_you_mean(key, fields)} "
-                    f"Valid: {', '.join(sorted(fields))}."
-                )
-            values[key] = _of_type(f"recipe.{key}", value, type(fields[key].default))
-        settings = self.settings(**values)
-        for name in ("steps", "batch_size"):
-            if getattr(settings, name) < 1:
-                raise UsageError(f"recipe.{name} must be at least 1; got {getattr(settings, name)}.")
-        return settings
+        return declare.build(self.settings, {**presets[preset], **overrides}, "recipe")
 
-    def average_decay(self, settings: Any) -> float:
-        """Decay of the weight average where the run names none: `settings.average_decay`, or 0.999."""
-        return getattr(settings, "average_decay", 0.999)
+    def pair(self, overrides: Mapping[str, Any]) -> str | None:
+        """Name of the recipe that this one, with these settings, is the baseline of; None: of none."""
+        return None
+
+    def average_decay(self, settings: Any) -> float | None:
+        """Decay of the weight average where the run names none; None where the recipe names none either."""
+        return getattr(settings, "average_decay", None)
 
     def describe(self, settings: Any) -> dict[str, Any]:
         """Returns settings as plain values that `configure("full", ...)` turns into the same settings."""
@@ -214,21 +211,3 @@ class Recipe:
     def build(self, settings: Any, data: DataSpec, dtype: str = "float32") -> System:
         """Builds the system for a data set; creates no variables yet."""
         return self.system(settings, data, dtype)
-
-
-_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text", tuple: "a list"}
-
-
-def _of_type(name: str, value: Any, kind: type) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if kind is tuple and isinstance(value, list):
-        return tuple(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"{name} must be {_KINDS[kind]}; got {value!r}.")
-    return value

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import DataError, UsageError
+from ssgan_tf.errors import DataError, NoLabels, UsageError
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Batch, Stream
 
@@ -79,7 +79,8 @@ class MemoryBatches:
         seed: the run's seed.
 
     Raises:
-        DataError: there is no image, or no labelled one for a stream that needs them.
+        DataError: there is no image.
+        NoLabels: a stream needs labelled images, and there is none.
     """
 
     streaming = False
@@ -127,12 +128,9 @@ def labelled_rows(labels: np.ndarray, streams: Mapping[str, Stream]) -> np.ndarr
     """Indices of the labelled images.
 
     Raises:
-        DataError: there are none, and a stream needs them.
+        NoLabels: there are none, and a stream needs them.
     """
     rows = np.flatnonzero(labels >= 0)
     if not len(rows) and any(stream.labelled_only for stream in streams.values()):
-        raise DataError(
-            "no training image has a label, and this recipe trains on labelled images. "
-            "Give labels (--labels-per-class, --labeled-rate or --labels)."
-        )
+        raise NoLabels("no training image has a label, and this recipe trains on labelled images.")
     return rows

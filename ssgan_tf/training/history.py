@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from ssgan_tf.whole_files import replacing
 
 
 class History:
@@ -26,17 +31,36 @@ class History:
         """Number of steps held."""
         return sum(map(len, self._values))
 
-    def begin(self, step: int) -> None:
-        """Reads what an earlier process left and forgets what came after `step`, which runs again."""
+    def begin(self, step: int, on_warning: Callable[[str], None] | None = None) -> None:
+        """Reads what an earlier process left and forgets what came after `step`, which runs again.
+
+        Args:
+            step: where the run goes on. What cannot be read, or does not reach up to it, is left out: the
+                history then begins there.
+            on_warning: is told of it.
+        """
+        self._first = step
         if step == 0 or not self.path.exists():
-            self._first = step
             return
-        with np.load(self.path) as stored:
-            self._first = int(stored["first_step"])
-            self.names = stored["names"].tolist()
-            self._values = [stored["values"][: step - self._first]]
-            calls = zip(stored["call_steps"].tolist(), stored["call_seconds"].tolist(), strict=True)
-            self._calls = [(end, seconds) for end, seconds in calls if end <= step]
+        try:
+            with np.load(self.path) as stored:
+                first, names, values = int(stored["first_step"]), stored["names"].tolist(), stored["values"]
+                ends, seconds = stored["call_steps"].tolist(), stored["call_seconds"].tolist()
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            problem = f"is damaged ({type(error).__name__})"
+        else:
+            last = first + len(values)
+            if first <= step <= last:
+                self._first, self.names, self._values = first, names, [values[: step - first]]
+                calls = zip(ends, seconds, strict=True)
+                self._calls = [(end, time) for end, time in calls if end <= step]
+                return
+            problem = f"holds the steps from {first} to {last} only"
+        if on_warning:
+            on_warning(
+                f"{str(self.path)!r} {problem}: the history begins again at step {step}. The weights do not "
+                "depend on it."
+            )
 
     def add(self, names: list[str], values: np.ndarray, seconds: float) -> None:
         """Adds the values float32 [steps, len(names)] of one call that took `seconds`."""
@@ -53,8 +77,8 @@ class History:
         if not self._values:
             return
         ends, seconds = zip(*self._calls, strict=True) if self._calls else ((), ())
-        partial = self.path.with_name(self.path.name + ".partial")
-        with partial.open("wb") as file:
+        # every few seconds while training: the checkpoints are what must survive a power cut
+        with replacing(self.path, durable=False) as partial, partial.open("wb") as file:
             np.savez(
                 file,
                 first_step=self._first,
@@ -63,4 +87,3 @@ class History:
                 call_steps=np.array(ends, np.int64),
                 call_seconds=np.array(seconds, np.float64),
             )
-        partial.rename(self.path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +21,16 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import WorkerLost
+from ssgan_tf.file_names import CHECKPOINTS
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
 from ssgan_tf.training.guards import CollapseGuard, check_losses, check_variables_finite, writable
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """Settings of the loop; all `*_every` are in steps."""
-
-    steps: int
-    steps_per_call: int = 50
-    summary_every: int = 50
-    histogram_every: int = 500
-    image_every: int = 500
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 3
-    average_decay: float = 0.999
-
-    def until_next_action(self, step: int) -> int:
-        """How many steps from `step` one call may run before something is due."""
-        intervals = (self.summary_every, self.histogram_every, self.image_every, self.checkpoint_every)
-        due = min(every - step % every for every in intervals)
-        return min(due, self.steps_per_call, self.steps - step)
 
 
 class Loop:
@@ -91,7 +73,7 @@ class Loop:
         self.replicas = ReplicaRange.of(strategy)
         write = self.replicas.chief
         self.checkpoints = Checkpoints(
-            self.folder / "checkpoints", self._state(), options.keep_checkpoints, write
+            self.folder / CHECKPOINTS, self._state(), options.keep_checkpoints, write
         )
         self.summaries = Summaries(
             self.folder, system, write, {**asdict(options), "seed": seed, "dtype": system.dtype}
@@ -188,35 +170,36 @@ class Loop:
         stop: threading.Event | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> int:
-        """Trains from the newest checkpoint (or the start) to `options.steps`.
+        """Trains from the newest whole checkpoint (or the start) to `options.steps`.
 
         Args:
             on_progress: called after every call with the step reached and the latest values.
             stop: when set, a checkpoint is written and the run ends early.
-            on_warning: is told once of each sign of collapse.
+            on_warning: is told of damaged checkpoints passed over, and once of each sign of collapse.
 
         Returns:
             The step reached.
 
         Raises:
             TrainingDiverged: a loss or weight is not finite; names the step and the term.
-            DataError: a checkpoint is damaged or of another recipe, or the folder cannot be written to.
+            DataError: all checkpoints are damaged, one is of another recipe, or the folder is not writable.
             WorkerLost: another process of the run ended.
         """
         with writable(self.folder):
-            return self._run(on_progress, stop, CollapseGuard(on_warning))
+            return self._run(on_progress, stop, on_warning)
 
     def _run(
         self,
         on_progress: Callable[[int, dict[str, float]], None] | None,
         stop: threading.Event | None,
-        guard: CollapseGuard,
+        on_warning: Callable[[str], None] | None,
     ) -> int:
+        guard = CollapseGuard(on_warning)
         if self.replicas.chief:
-            self.checkpoints.restore()
+            self.checkpoints.restore(on_warning)
         broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
-        self.summaries.begin(self.networks, step, self.optimizers, self.first_images)
+        self.summaries.begin(self.networks, step, self.optimizers, self.first_images, on_warning)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
             count = options.until_next_action(step)
@@ -235,6 +218,7 @@ class Loop:
             self._act(step, guard)
         if step < options.steps and step % options.checkpoint_every:
             self._save(step)
+        self.checkpoints.tidy(step)
         self.summaries.close()
         return step
 

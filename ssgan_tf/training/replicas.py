@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from ssgan_tf.training.cluster import place_in
+
 
 @dataclass(frozen=True)
 class ReplicaRange:
@@ -33,9 +35,9 @@ class ReplicaRange:
         resolver = strategy.cluster_resolver
         if resolver is None or not resolver.cluster_spec().as_dict():
             return cls(0, total, total)
-        tasks = sum(len(hosts) for hosts in resolver.cluster_spec().as_dict().values())
-        local = total // tasks
-        return cls((resolver.task_id or 0) * local, local, total)
+        place = place_in(resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id or 0)
+        local = total // place.processes
+        return cls(place.number * local, local, total)
 
 
 def broadcast_from_chief(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -10,6 +9,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
+from ssgan_tf.training.cluster import place_in, read_tf_config
+
+DEFAULT_CPU_REPLICAS = 2
 
 
 def make_strategy(
@@ -45,12 +47,27 @@ def make_strategy(
         if count > len(gpus):
             raise UsageError(f"train.replicas={count}, but this machine has {len(gpus)} GPUs.")
         return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)])
-    count = replicas or 2
+    count = replicas or DEFAULT_CPU_REPLICAS
     make_logical_cpus(count)
     return tf.distribute.MirroredStrategy(
         [f"CPU:{i}" for i in range(count)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
+
+
+def count_replicas(name: str, replicas: int | None = None, processes: int = 1) -> int:
+    """How many replicas `make_strategy` would give a run, without starting a device.
+
+    Args:
+        name, replicas: as for `make_strategy`.
+        processes: of multiworker.
+    """
+    if name == "default":
+        return 1
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if name == "multiworker":
+        return processes * max(1, gpus)
+    return replicas or gpus or DEFAULT_CPU_REPLICAS
 
 
 def _multiworker(
@@ -70,10 +87,8 @@ def _multiworker(
             cluster, task_type="worker", task_id=worker_index, rpc_layer="grpc"
         )
     else:
-        if not json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster"):
-            raise UsageError(
-                "train.strategy=multiworker needs TF_CONFIG, or --workers host:port,... and --worker-index."
-            )
+        cluster, task = read_tf_config(os.environ)
+        place_in(cluster, str(task.get("type")), task.get("index", 0))
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
+from ssgan_tf.file_names import CURVES, EVENTS, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.history import History
@@ -49,7 +50,7 @@ class Summaries:
         self.folder, self.system, self.write = Path(folder), system, write
         self.configuration = flat_settings(system.settings) | dict(configuration or {})
         self.examples_per_second = 0.0
-        self.history = History(self.folder / "history.npz")
+        self.history = History(self.folder / HISTORY)
         self._examples = sum(stream.batch_size for stream in system.streams().values())
         self._writer: tf.summary.SummaryWriter | None = None
         self._optimizers: Mapping[str, keras.optimizers.Optimizer] = {}
@@ -63,6 +64,7 @@ class Summaries:
         step: int,
         optimizers: Mapping[str, keras.optimizers.Optimizer],
         real: tf.Tensor,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         """Opens the event file; a new run gets its settings as text and HParams, and histograms at step 0.
 
@@ -71,12 +73,13 @@ class Summaries:
             step: where the run stands; the history is cut there.
             optimizers: whose learning rates are shown.
             real: training images uint8 [N, H, W, C], for pictures that compare.
+            on_warning: is told where the history of the steps before is lost.
         """
         if not self.write:
             return
         self._optimizers, self._real = optimizers, real
-        self.history.begin(step)
-        self._writer = tf.summary.create_file_writer(str(self.folder / "events"))
+        self.history.begin(step, on_warning)
+        self._writer = tf.summary.create_file_writer(str(self.folder / EVENTS))
         if step == 0:
             with self._writer.as_default(step=0):
                 rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
@@ -159,7 +162,7 @@ class Summaries:
         self._writer.close()
         self.history.save()
         if self.history.steps:
-            save_curves(self.folder / "losses.png", self.history.series())
+            save_curves(self.folder / CURVES, self.history.series())
 
 
 def flat_settings(settings: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_corrupt_shard(ganpipe, prepared, strays):
     content[len(content) // 2] ^= 1
     shard.write_bytes(bytes(content))
     text = message(ganpipe("train", *TINY, "--workdir", prepared, code=3))
-    assert shard.name in text and "checksum" in text
+    assert shard.name in text and "checksum" in text and "Run `ganpipe preprocess` again" in text
     assert not (prepared / "seed-0" / "ssgan" / "train").exists()
 
 
@@ -115,7 +115,7 @@ def test_damaged_shard_is_made_again_by_run(ganpipe, finished, prepared):
 def test_checkpoint_of_another_recipe(ganpipe, finished, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished / "seed-0", workdir / "seed-0")
-    ours, other = (workdir / "seed-0" / name / "train" for name in ("ssgan", "supervised"))
+    ours, other = (workdir / "seed-0" / name / "train" for name in ("ssgan", "ssgan/supervised"))
     for path in (other / "checkpoints").iterdir():
         shutil.copy(path, ours / "checkpoints")
     text = message(ganpipe("export", "--workdir", workdir, "--force", code=3))
@@ -147,8 +147,10 @@ def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_
     (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
     place = ("--dataset", f"folder:{photos}", "--labels-per-class", 4, "--workdir", tmp_path / "run")
     result = ganpipe("preprocess", *place)
-    document = read_json(tmp_path / "run" / "seed-0" / "data" / "dataset.json")
-    assert [entry["key"] for entry in document["rejected"]] == ["cat/broken.png"]
+    data = tmp_path / "run" / "seed-0" / "data"
+    assert read_json(data / "dataset.json")["rejected"] == 1
+    rejected = read_json(data / "provenance" / "source.json")["rejected"]
+    assert [entry["place"] for entry in rejected] == ["cat/broken.png"]
     assert "1" in result.stderr and "broken.png" in result.stderr
     text = message(ganpipe("preprocess", *place, "--strict", code=3))
     assert "cat/broken.png" in text

@@ -13,14 +13,14 @@ from tests.end_to_end.conftest import NO_JUDGE, TINY
 def test_leaves_what_it_promises(finished, read_json, strays):
     summary = read_json(finished / "summary.json")
     assert set(summary["figures"]) == {"ssgan", "supervised"}
-    for recipe in ("ssgan", "supervised"):
-        metrics = read_json(finished / "seed-0" / recipe / "evaluate" / "metrics.json")
+    for recipe, place in (("ssgan", "ssgan"), ("supervised", "ssgan/supervised")):
+        metrics = read_json(finished / "seed-0" / place / "evaluate" / "metrics.json")
         assert summary["figures"][recipe]["errors"][0] == metrics["error"]
         matrix = np.array(metrics["confusion_matrix"])
         assert matrix.shape == (10, 10)
         assert matrix.sum() == metrics["count"] == 359
         assert metrics["error"] == pytest.approx(1 - np.trace(matrix) / matrix.sum())
-        assert list((finished / "seed-0" / recipe / "train" / "events").glob("events.*"))
+        assert list((finished / "seed-0" / place / "train" / "events").glob("events.*"))
     paired = summary["paired_difference"]["differences"][0]
     errors = {name: figure["errors"][0] for name, figure in summary["figures"].items()}
     assert paired == errors["supervised"] - errors["ssgan"]

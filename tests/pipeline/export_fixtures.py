@@ -11,14 +11,17 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from pipeline.config import ExportConfig
+from pipeline.sources.source import content_digest
 from pipeline.stages.export import stage as export
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
+from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.records import DatasetInfo, example_bytes, read_split, shard_name, write_records
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, read_split, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.trained import TrainingRecord
 
 CLASSES = tuple(f"digit {k}" for k in range(10))
@@ -42,9 +45,9 @@ def write_split(folder: Path, name: str, images: np.ndarray, labels: np.ndarray)
             width=width,
             channels=channels,
             label=int(label),
-            key=f"{name}-{number}",
+            key=content_digest(image),
         )
-        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+        for image, label in zip(images, labels, strict=True)
     ]
     shard = write_records(folder / shard_name(name, 0, 1), records)
     return {"count": len(records), "labelled": int((labels >= 0).sum()), "shards": [shard]}
@@ -80,7 +83,7 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "test": write_split(folder, "test", images[400:], labels[400:]),
     }
     document = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "source": {"name": "digits"},
         "image_shape": SHAPE,
         "class_names": CLASSES,
@@ -108,12 +111,16 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
 @pytest.fixture(scope="session")
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
-    folder = tmp_path_factory.mktemp("export")
+    folder, evaluated = tmp_path_factory.mktemp("export"), tmp_path_factory.mktemp("evaluate")
+    figure = Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19))
+    values, described = document(CLASSIFICATION, [figure])
+    metrics = values | {"count": 150, "split": "test", "temperature": 1.0, "figures": described}
+    (evaluated / "metrics.json").write_text(json.dumps(metrics))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,
         data=prepared_digits,
-        metrics={"error": 0.125, "count": 150, "split": "test", "error_interval": [0.08, 0.19]},
+        metrics=evaluated,
         output=folder,
         terminal=Terminal(quiet=True),
     )

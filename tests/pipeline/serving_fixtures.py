@@ -25,7 +25,7 @@ import serving_models
 _RUN = """
 import json, sys
 from ssgan_tf.declare import build
-from pipeline.errors import GanpipeError
+from pipeline.errors import GanpipeError, exit_code
 from pipeline.serving.server import serve
 from pipeline.serving.settings import ServeConfig
 from pipeline.terminal import Terminal
@@ -33,7 +33,7 @@ try:
     serve(build(ServeConfig, json.loads(sys.argv[1])), Terminal())
 except GanpipeError as error:
     print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
+    sys.exit(exit_code(error))
 """
 _ROOT = Path(__file__).parents[2]
 

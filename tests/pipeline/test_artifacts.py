@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +10,10 @@ import time
 
 import pytest
 
-from pipeline.chain.artifacts import (
-    Fingerprint,
-    make_fingerprint,
-    open_artifact,
-    read_manifest,
-    writing,
-)
+from pipeline.chain import artifacts
+from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest
+from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
+from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.errors import DataError
 
 
@@ -52,17 +50,166 @@ def test_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
 
 def test_resumable_failure_is_found_by_the_same_fingerprint_only(tmp_path):
     folder = tmp_path / "made"
-    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=1), resumable=True) as partial:
+
+    def resumed(steps):
+        return writing(folder, fingerprint(steps=steps), resumes_from="checkpoint")
+
+    with pytest.raises(RuntimeError), resumed(1) as partial:
         (partial / "checkpoint").write_text("10")
         raise RuntimeError
-    with writing(folder, fingerprint(steps=1), resumable=True) as partial:
+    with resumed(1) as partial:
         assert (partial / "checkpoint").read_text() == "10"
-    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=2), resumable=True) as partial:
-        assert names(partial) == []
+    with pytest.raises(RuntimeError), resumed(2) as partial:
+        assert names(partial) == ["unfinished.json"]
         raise RuntimeError
-    with writing(folder, fingerprint(steps=3), resumable=True) as partial:
-        assert names(partial) == []
+    # nothing of worth was in it: it goes
+    with resumed(3) as partial:
+        assert names(partial) == ["unfinished.json"]
     assert names(tmp_path) == ["made"]
+    assert names(folder) == ["manifest.json"]
+
+
+def test_unfinished_work_of_other_settings_is_never_removed(tmp_path):
+    folder = tmp_path / "made"
+    with (
+        pytest.raises(RuntimeError),
+        writing(folder, fingerprint(steps=1), resumes_from="checkpoint") as partial,
+    ):
+        (partial / "checkpoint").write_text("320")
+        raise RuntimeError
+    with writing(folder, fingerprint(steps=2), resumes_from="checkpoint"):
+        pass
+    (kept,) = leftovers(folder)
+    assert (kept.path / "checkpoint").read_text() == "320"
+    assert kept.fingerprint == fingerprint(steps=1) and kept.bytes > 3
+    with writing(folder, fingerprint(steps=1), resumes_from="checkpoint") as partial:
+        assert (partial / "checkpoint").read_text() == "320"
+    assert leftovers(folder) == []
+
+
+def test_kill_between_the_renames_of_publishing_loses_nothing(tmp_path):
+    folder = tmp_path / "made"
+    made = {}
+    for steps in (1, 2):
+        with writing(folder, fingerprint(steps=steps)) as partial:
+            (partial / "a.txt").write_text(str(steps))
+        made[steps] = shutil.copytree(folder, tmp_path / "copies" / str(steps))
+    shutil.rmtree(folder)
+    # the old one put aside, the new one whole but not in its place
+    shutil.copytree(made[1], tmp_path / ".made.old")
+    shutil.copytree(made[2], tmp_path / ".made.partial-2")
+    assert read_manifest(folder).digest == fingerprint(steps=2).digest
+    assert (folder / "a.txt").read_text() == "2"
+    # the new one was never whole
+    shutil.rmtree(folder)
+    (tmp_path / ".made.partial-3").mkdir()
+    assert read_manifest(folder).digest == fingerprint(steps=1).digest
+    with writing(folder, fingerprint(steps=4)):
+        pass
+    assert names(tmp_path) == ["copies", "made"]
+
+
+def test_what_a_kill_while_publishing_left_is_not_part_of_the_next_result(tmp_path):
+    folder = tmp_path / "made"
+    with (
+        pytest.raises(RuntimeError),
+        writing(folder, fingerprint(), resumes_from="checkpoint") as partial,
+    ):
+        (partial / "checkpoint").write_text("320")
+        raise RuntimeError
+    # killed after the manifest was written, or while that, or the history, was
+    for name in ("manifest.json", "manifest.json.partial", "history.npz.partial"):
+        (partial / name).write_text("{")
+    with writing(folder, fingerprint(), resumes_from="checkpoint"):
+        pass
+    assert names(folder) == ["checkpoint", "manifest.json"]
+    assert list(open_artifact(folder, "train").files) == ["checkpoint"]
+
+
+def test_a_replaced_result_that_was_half_removed_is_in_nobodys_way(tmp_path):
+    folder = tmp_path / "made"
+    for steps in (1, 2):
+        with writing(folder, fingerprint(steps=steps), resumes_from="checkpoint") as partial:
+            (partial / "checkpoint").write_text("320")
+        # killed while the one before was being removed
+        shutil.copytree(folder, tmp_path / ".made.old")
+        (tmp_path / ".made.old" / "manifest.json").unlink()
+    with writing(folder, fingerprint(steps=3), resumes_from="checkpoint") as partial:
+        (partial / "checkpoint").write_text("320")
+    assert names(tmp_path) == ["made"]
+
+
+def test_what_killed_runs_left_beside_a_reused_result_is_removed(tmp_path):
+    folder = tmp_path / "made"
+    for steps in (1, 2, 3):
+        with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=steps), resumes_from="a") as new:
+            (new / "a").touch()
+            raise RuntimeError
+    with writing(folder, fingerprint(steps=3), resumes_from="a"):
+        pass
+    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=3), resumes_from="a") as new:
+        (new / "a").touch()
+        raise RuntimeError
+    shutil.copytree(folder, tmp_path / ".made.old")
+    (tmp_path / ".made.lock").touch()
+    tidy(folder, fingerprint(steps=3), resumes_from="a")
+    # what can be continued with other settings stays
+    assert {leftover.fingerprint.parameters["steps"] for leftover in leftovers(folder)} == {1, 2}
+    assert len(names(tmp_path)) == 3
+    tidy(folder, fingerprint(steps=3))
+    assert names(tmp_path) == ["made"]
+
+
+def test_a_flipped_byte_anywhere_in_a_manifest_is_seen(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint(steps=5), summary={"error": 0.25, 7: [(1, None)]}) as partial:
+        (partial / "a.bin").write_bytes(b"12345678")
+    whole = (folder / "manifest.json").read_bytes()
+    as_written = read_manifest(folder)
+    assert as_written.summary["error"] == 0.25
+    for place in range(len(whole)):
+        damaged = bytes([*whole[:place], whole[place] ^ 1, *whole[place + 1 :]])
+        (folder / "manifest.json").write_bytes(damaged)
+        # white space between the values says nothing
+        assert read_manifest(folder) in (None, as_written)
+    (folder / "manifest.json").write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"manifest\.json' is damaged. Run `ganpipe train` again"):
+        open_artifact(folder, "train")
+
+
+def test_a_flipped_byte_of_the_same_size_is_seen(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint()) as partial:
+        (partial / "a.bin").write_bytes(b"12345678")
+    (folder / "a.bin").write_bytes(b"12345670")
+    with pytest.raises(DataError, match=r"a\.bin.*checksum.*again"):
+        open_artifact(folder, "train")
+    (folder / "a.bin").write_bytes(b"12345678")
+    open_artifact(folder, "train")
+
+
+def test_a_whole_file_is_read_once_for_its_state(tmp_path, monkeypatch):
+    with writing(tmp_path / "made", fingerprint()) as partial:
+        (partial / "a.bin").write_bytes(b"12345678")
+    read = []
+    whole = artifacts.sha256_of
+    monkeypatch.setattr(artifacts, "sha256_of", lambda path: read.append(path) or whole(path))
+    open_artifact(tmp_path / "made", "train")
+    assert read == []
+    shutil.copytree(tmp_path / "made", tmp_path / "copied", copy_function=shutil.copy)
+    for _ in range(2):
+        open_artifact(tmp_path / "copied", "train")
+    assert len(read) == 1
+
+
+def test_what_was_not_made_from_each_other_is_refused(tmp_path):
+    data, model = tmp_path / "data", tmp_path / "model"
+    made = make_fingerprint("preprocess", {}, {"source": "a"})
+    other = make_fingerprint("preprocess", {}, {"source": "b"})
+    trained = make_fingerprint("train", {}, {"data": made.digest})
+    check_lineage({"data": (data, made), "model": (model, trained)})
+    with pytest.raises(DataError, match="was not made from the data.*ganpipe train"):
+        check_lineage({"data": (data, other), "model": (model, trained)})
 
 
 def test_replaces_by_rename(tmp_path):
@@ -77,7 +224,8 @@ def test_replaces_by_rename(tmp_path):
 CHILD = """
 import sys, time
 from pathlib import Path
-from pipeline.chain.artifacts import make_fingerprint, writing
+from pipeline.chain.fingerprints import make_fingerprint
+from pipeline.chain.publishing import writing
 with writing(Path(sys.argv[1]), make_fingerprint("train", {}, {})) as partial:
     (partial / "half").touch()
     print("writing", flush=True)

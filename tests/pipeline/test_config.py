@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from pipeline.config import RunConfig, as_document, load_config
-from pipeline.errors import UsageError
+from pipeline.chain.config import RunConfig, as_document, load_config
+from pipeline.errors import UsageError, exit_code
 from ssgan_tf.declare import build
 
 
@@ -53,7 +53,7 @@ def test_mistakes(override, words):
         load_config(overrides=[override])
     for word in words:
         assert word in str(caught.value)
-    assert caught.value.exit_code == 2
+    assert exit_code(caught.value) == 2
 
 
 def test_two_label_budgets_are_refused():

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import DataError, GateRefused, UsageError
-from pipeline.exported.lite_model import LITE_FILE, LITE_INT8_FILE, LiteModel
+from pipeline.exported.layout import LITE_FILE, LITE_INT8_FILE, ONNX_FILE
+from pipeline.exported.lite_model import LiteModel
 from pipeline.stages.export import converters
 
 
@@ -50,7 +51,7 @@ def test_onnx_answers_as_the_savedmodel(exported_copy, digit_test_images):
     folder = exported_copy / "classifier" / "3"
     found = converters.convert("onnx", folder, digit_test_images[:16])
     assert found["classifier.onnx"]["max_difference"] < 1e-5
-    session = onnxruntime.InferenceSession(str(folder / converters.ONNX_FILE))
+    session = onnxruntime.InferenceSession(str(folder / ONNX_FILE))
     assert [item.name for item in session.get_inputs()] == ["image"]
     assert {item.name for item in session.get_outputs()} == set(converters.NUMERIC_OUTPUTS)
     (probabilities,) = session.run(["probabilities"], {"image": digit_test_images.astype(np.float32)})

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import random
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
-from pipeline.stages.preprocess.draw import Draw, draw, keyed_hash, labelled_digest, read_keys, share
+from pipeline.stages.preprocess.checks import check_draw
+from pipeline.stages.preprocess.draw import Draw, draw, share
+from pipeline.stages.preprocess.given import Given, given_lines, read_given
+from pipeline.stages.preprocess.members import keyed_hash, labelled_digest, record_order
 from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.settings import DataConfig
 
 NAMES = ("ant", "bee", "cat")
 
@@ -20,7 +25,9 @@ NAMES = ("ant", "bee", "cat")
 def rows(labels, prefix="train", first=0):
     """Items with the given labels, each with a content of its own."""
     digests = [hashlib.md5(f"{prefix}{first + i}".encode()).hexdigest() for i in range(len(labels))]
-    return [Scanned(d, d, label, 4, 4, 1, "") for d, label in zip(digests, labels, strict=True)]
+    return [
+        Scanned(d, d, f"{prefix}/{d}", label, 4, 4, 1, "") for d, label in zip(digests, labels, strict=True)
+    ]
 
 
 def labelled(result: Draw):
@@ -28,7 +35,8 @@ def labelled(result: Draw):
 
 
 def drawn(scanned, *, seed=0, given=None, **config):
-    return draw(scanned, class_names=NAMES, config=DataConfig(**config), seed=seed, given=given)
+    chosen = Given(given) if isinstance(given, frozenset) else given
+    return draw(scanned, class_names=NAMES, config=DataConfig(**config), seed=seed, given=chosen)
 
 
 @settings(max_examples=40, deadline=None)
@@ -105,9 +113,9 @@ def test_an_unlabelled_image_of_the_test_split_is_listed_and_left_out():
 
 def test_content_of_the_test_split_leaves_training():
     train, test = rows([0, 1, 2] * 20), rows([0, 1], "test")
-    copies = [test[0]._replace(label=-1), test[0]._replace(label=2)]
+    copies = [test[0]._replace(label=-1), test[0]._replace(label=0)]
     result = drawn({"train": [*copies, *train], "test": test}, labels_per_class=20)
-    assert result.duplicates == [test[0].digest, f"{test[0].digest}.1"]
+    assert [m.key for m in result.duplicates] == [test[0].digest, f"{test[0].digest}.1"]
     assert not {m.digest for m in result.of("train")} & {m.digest for m in result.of("test")}
 
 
@@ -152,25 +160,29 @@ def test_given_keys_repeat_a_draw_and_spare_the_test_split():
 def test_given_keys_must_be_labelled_training_images():
     train, test = rows([0, 1, 2] * 5 + [-1]), rows([0], "test")
     source = {"train": train, "test": test}
-    for key, why in ((train[-1].key, "has no label"), (test[0].key, "no usable training"), ("x", "no image")):
+    for key, why in (
+        (train[-1].digest, "has no label"),
+        (test[0].digest, "no usable training"),
+        ("x", "no image"),
+    ):
         with pytest.raises(DataError, match=f"{key!r} (is )?{why}"):
-            drawn(source, given=frozenset([key, train[0].key]))
+            drawn(source, given=frozenset([key, train[0].digest]))
     with pytest.raises(UsageError, match="labelled_keys"):
-        drawn(source, given=frozenset([train[0].key]), labels_per_class=3)
+        drawn(source, given=frozenset([train[0].digest]), labels_per_class=3)
 
 
 def test_a_file_of_keys_must_be_there_hold_keys_and_none_twice(tmp_path):
     file = tmp_path / "keys.txt"
     with pytest.raises(DataError, match="cannot read"):
-        read_keys(file)
+        read_given(file)
     file.write_text("\n")
     with pytest.raises(DataError, match="no key"):
-        read_keys(file)
+        read_given(file)
     file.write_text("a\nb\na\n")
     with pytest.raises(DataError, match="'a' twice"):
-        read_keys(file)
+        read_given(file)
     file.write_text("b\na b\n")
-    assert read_keys(file) == {"b", "a b"}
+    assert read_given(file) == Given(frozenset({"b", "a b"}))
 
 
 def test_rejected_images_go_nowhere():
@@ -178,7 +190,7 @@ def test_rejected_images_go_nowhere():
     source[3] = source[3]._replace(reason="damaged")
     result = drawn({"train": source}, labels_per_class=2)
     assert result.members["train"][3] is None
-    assert result.rejected == [(source[3].key, "damaged")]
+    assert result.rejected == [(source[3].place, "damaged")]
 
 
 @pytest.mark.parametrize(
@@ -186,3 +198,94 @@ def test_rejected_images_go_nowhere():
 )
 def test_a_share_leaves_some_on_either_side(rate, count, expected):
     assert share(rate, count) == expected
+
+
+def test_pixels_under_two_labels_are_neither_labelled_nor_tested_on():
+    source = rows([0, 1, 2] * 20)
+    source += [
+        source[0]._replace(label=1, place="twin"),
+        source[3]._replace(label=-1, place="unlabelled twin"),
+    ]
+    for seed in range(5):
+        result = drawn({"train": source}, labels_per_class=13, validation_rate=0.1, seed=seed)
+        twins = [m for m in result.everyone() if m.digest == source[0].digest]
+        assert [(m.output, m.labelled, m.label) for m in twins] == [("train", False, 0), ("train", False, 1)]
+        assert result.contradicted == twins
+    test = [rows([0], "test")[0], source[0]._replace(label=2), rows([1], "more")[0]]
+    result = drawn({"train": source, "test": test}, labels_per_class=15)
+    assert len(result.of("test")) == 2 and len(result.contradicted) == 3
+    # whether such an image is trained on does not hang on its label
+    assert source[0].digest not in {m.digest for m in result.of("train")}
+
+
+def test_a_given_draw_holds_out_the_same_images_whatever_the_seed_and_the_withheld_labels():
+    source = rows([0, 1, 2] * 40)
+    first = drawn({"train": source}, labels_per_class=4, validation_rate=0.1)
+    given = read_lines(given_lines(first.everyone()))
+    assert given.labelled == labelled(first) and given.names("test") and given.names("validation")
+    withheld = {m.digest for m in first.of("train") if not m.labelled}
+    shifted = [row._replace(label=(row.label + 1) % 3) if row.digest in withheld else row for row in source]
+    again = drawn({"train": shifted}, seed=7, given=given)
+    for split in ("train", "test", "validation"):
+        ours, theirs = record_order(first.of(split), 0), record_order(again.of(split), 0)
+        assert [(m.key, m.stored_label) for m in ours] == [(m.key, m.stored_label) for m in theirs]
+
+
+def read_lines(text: str) -> Given:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(text)
+        file.flush()
+        return read_given(Path(file.name))
+
+
+def test_a_given_key_under_two_labels_or_for_an_unknown_split_is_refused():
+    source = rows([0, 1, 2] * 10)
+    source.append(source[0]._replace(label=1))
+    with pytest.raises(DataError, match="same pixels as an image of another class"):
+        drawn({"train": source}, given=frozenset([source[0].digest, source[1].digest]))
+    with pytest.raises(DataError, match=r"'tset'\. Did you mean 'test'\?"):
+        read_lines("a\nb\ttset\n")
+    with pytest.raises(DataError, match="names images for the test split; the source has its own"):
+        drawn({"train": source, "test": rows([0], "t")}, given=read_lines(f"{source[1].digest}\nb\ttest\n"))
+
+
+def test_the_source_s_own_validation_split_is_kept_whole():
+    scanned = {"train": rows([0, 1, 2] * 20), "validation": rows([0, 1, -1], "validation")}
+    scanned["train"].append(scanned["validation"][0]._replace(place="copy"))
+    result = drawn(scanned, labels_per_class=3, validation_rate=0.2)
+    assert [m.digest for m in result.of("validation")] == [r.digest for r in scanned["validation"][:2]]
+    assert len(result.of("test")) == 12
+    assert [m.place for m in result.duplicates] == ["copy"]
+    assert result.rejected == [
+        (scanned["validation"][2].place, "an image of the validation split without a label")
+    ]
+
+
+def test_an_unlabelled_test_split_is_left_out_and_one_is_drawn():
+    result = drawn({"train": rows([0, 1, 2] * 10), "test": rows([-1, -1], "test")}, labels_per_class=3)
+    assert len(result.of("test")) == 6 and {m.own for m in result.of("test")} == {"train"}
+    assert len(result.rejected) == 2
+    assert "2 are left out; the split is drawn from the labelled training images" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("scanned", "config", "message"),
+    [
+        ({"train": [0, 1, 2, -1, -1]}, {}, "left for the test split. Each class has one labelled image"),
+        ({"train": [1, 1, 1, -1]}, {}, "all labelled images are of one class, 'bee'"),
+        ({"train": [0, 0, 0, 1], "test": [0, 1]}, {"labels_per_class": "all"}, None),
+        ({"train": [0, 1, 2, -1, -1]}, {"test_rate": 0.0}, None),
+        ({"train": [-1, -1, -1]}, {}, None),
+        ({"train": [0, 0, -1], "test": [1]}, {}, "labelled training images are all of one class, 'ant'"),
+    ],
+)
+def test_what_would_fail_after_training_is_refused(scanned, config, message):
+    source = {split: rows(labels, split) for split, labels in scanned.items()}
+    names = NAMES if any(label >= 0 for labels in scanned.values() for label in labels) else ()
+    settings_ = DataConfig(**config)
+    result = draw(source, class_names=names, config=settings_, seed=0)
+    if message is None:
+        check_draw(result, names, settings_)
+    else:
+        with pytest.raises(DataError, match=message):
+            check_draw(result, names, settings_)

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import DataConfig
 from pipeline.errors import UsageError
+from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.source import pixel_digest
 from pipeline.stages.preprocess import stage as preprocess
-from pipeline.stages.preprocess.draw import keyed_hash
+from pipeline.stages.preprocess.members import keyed_hash
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.records import DatasetInfo, read_split
 
@@ -46,7 +47,25 @@ def prepare(output: Path, dataset: str, *, seed=SEED, **config):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def in_source_order(folder: Path, split: str, count: int):
+    """The records of a split, sorted by the index that the provenance has for their keys."""
+    read = read_split(DatasetInfo.load(folder), split)
+    places = places_of(folder, read.keys)
+    order = [int(places[key].partition("[")[2][:-1]) for key in read.keys]
+    assert sorted(order) == list(range(count))
+    index = np.argsort(order)
+    return read.images[index], read.labels[index], [read.keys[i] for i in index]
+
+
+def what_training_reads(folder: Path) -> dict[str, bytes]:
+    return {
+        name: data for name, data in files(folder).items() if name.endswith((".tfrecord", "dataset.json"))
+    }
 
 
 def shards(folder: Path, split: str) -> dict[str, bytes]:
@@ -70,20 +89,25 @@ def base(tmp_path_factory):
     }
 
 
-def test_records_hold_the_source_s_images_in_its_order(base):
-    info = DatasetInfo.load(base["root"] / "out")
-    train, test = read_split(info, "train"), read_split(info, "test")
-    np.testing.assert_array_equal(train.images, base["images"][:120])
-    np.testing.assert_array_equal(test.images, base["images"][120:])
-    np.testing.assert_array_equal(test.labels, base["labels"][120:])
-    assert train.keys == [pixel_digest(image) for image in base["images"][:120]]
+def test_records_hold_the_source_s_images_in_the_order_of_a_keyed_hash(base):
+    folder = base["root"] / "out"
+    images, _, keys = in_source_order(folder, "train", 120)
+    np.testing.assert_array_equal(images, base["images"][:120])
+    assert keys == [pixel_digest(image) for image in base["images"][:120]]
+    images, labels, _ = in_source_order(folder, "test", 30)
+    np.testing.assert_array_equal(images, base["images"][120:])
+    np.testing.assert_array_equal(labels, base["labels"][120:])
+    for split in ("train", "test"):
+        stored = read_split(DatasetInfo.load(folder), split).keys
+        assert stored == sorted(stored, key=lambda key: keyed_hash(key, seed=SEED, purpose="order"))
 
 
 def test_only_the_drawn_labels_are_stored(base):
     info = DatasetInfo.load(base["root"] / "out")
     train = read_split(info, "train")
     kept = train.labels >= 0
-    np.testing.assert_array_equal(train.labels[kept], base["labels"][:120][kept])
+    _, stored, _ = in_source_order(base["root"] / "out", "train", 120)
+    np.testing.assert_array_equal(stored[stored >= 0], base["labels"][:120][stored >= 0])
     assert np.bincount(train.labels[kept]).tolist() == [5, 5, 5]
     assert set(train.labels[~kept]) == {-1}
     assert (base["root"] / "out" / "labelled.txt").read_text().split() == sorted(
@@ -95,13 +119,14 @@ def test_the_document_describes_the_files(base):
     document, folder = base["document"], base["root"] / "out"
     assert json.loads((folder / "dataset.json").read_text()) == document
     listed = [shard for split in document["splits"].values() for shard in split["shards"]]
-    assert {shard["name"] for shard in listed} | {"dataset.json", "labelled.txt"} == set(files(folder))
+    others = {"dataset.json", "labelled.txt", "provenance/images.csv", "provenance/source.json"}
+    assert {shard["name"] for shard in listed} | others == set(files(folder))
     for shard in listed:
         data = (folder / shard["name"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (shard["bytes"], shard["sha256"])
     assert document["splits"]["train"]["labelled"] == 15
     assert document["labels_per_class"] == {"0": 5, "1": 5, "2": 5}
-    assert document["class_histogram"] == {"0": 50, "1": 50, "2": 50}
+    assert read_provenance(folder)["class_histogram"] == {"0": 50, "1": 50, "2": 50}
     train = base["images"][:120].astype(float)
     assert document["pixels"]["mean"] == pytest.approx([train.mean()])
     assert document["pixels"]["std"] == pytest.approx([train.std()])
@@ -150,7 +175,9 @@ def test_the_order_of_the_source_changes_no_record(base, tmp_path, own_test):
         dataset = save(tmp_path / f"{name}.npz", images[index], labels[index], own_test)
         documents.append(prepare(tmp_path / name, dataset, labels_per_class=5, validation_rate=0.1)[0])
     one, two = documents
-    assert one["labelled_digest"] == two["labelled_digest"] and one["draw"] == two["draw"]
+    assert one["labelled_digest"] == two["labelled_digest"]
+    # the order of the records is not that of the source either
+    assert what_training_reads(tmp_path / "one") == what_training_reads(tmp_path / "two")
     for split in ("train", "test", "validation"):
         assert in_any_order(tmp_path / "one", split) == in_any_order(tmp_path / "two", split)
 
@@ -175,16 +202,21 @@ def test_withheld_labels_change_no_byte_when_the_labelled_set_is_given(base, tmp
     assert len(withheld) == 105
     labels = permuted(base["labels"], np.array(withheld))
     dataset = save(tmp_path / "data.npz", base["images"], labels)
-    document, _ = prepare(tmp_path / "out", dataset, labelled_keys=str(keys), shards=3)
-    assert document["source"]["digest"] != base["document"]["source"]["digest"]
+    prepare(tmp_path / "out", dataset, labelled_keys=str(keys), shards=3)
+    other, ours = (read_provenance(folder) for folder in (tmp_path / "out", base["root"] / "out"))
+    assert other["source"]["digest"] != ours["source"]["digest"]
     for split in ("train", "test"):
         assert shards(tmp_path / "out", split) == shards(base["root"] / "out", split)
+    prepare(tmp_path / "again", base["dataset"], labelled_keys=str(keys), shards=3)
+    assert what_training_reads(tmp_path / "out") == what_training_reads(tmp_path / "again")
 
 
 def test_withheld_labels_change_no_byte_of_the_natural_draw(base, tmp_path):
     # an image below a class's threshold is labelled if it is of that class: those above all thresholds
     # can be of any class
-    highest = max(int(value, 16) for value in base["document"]["draw"]["thresholds"].values())
+    highest = max(
+        int(value, 16) for value in read_provenance(base["root"] / "out")["draw"]["thresholds"].values()
+    )
     digests = [pixel_digest(image) for image in base["images"][:120]]
     above = [i for i, d in enumerate(digests) if keyed_hash(d, seed=SEED, purpose="labelled") > highest]
     assert len(above) > 60
@@ -210,9 +242,12 @@ def test_a_label_that_is_kept_does_change_the_shards(base, tmp_path):
 def test_content_of_the_test_split_leaves_training_and_is_listed(base, tmp_path):
     images = base["images"].copy()
     images[7] = images[9] = images[125]
-    document, said = prepare(tmp_path / "out", save(tmp_path / "data.npz", images, base["labels"]))
-    digest = pixel_digest(images[125])
-    assert document["duplicates"] == {"across_splits": 2, "removed": [digest, f"{digest}.1"]}
+    labels = base["labels"].copy()
+    labels[7] = labels[9] = labels[125]
+    document, said = prepare(tmp_path / "out", save(tmp_path / "data.npz", images, labels))
+    assert document["duplicates"] == {"across_splits": 2}
+    provenance = read_provenance(tmp_path / "out")
+    assert provenance["duplicates"] == ["train[7]", "train[9]"]
     assert document["splits"]["train"]["count"] == 118 and document["splits"]["test"]["count"] == 30
     assert "2 training image(s) left out" in said
     info = DatasetInfo.load(tmp_path / "out")
@@ -241,7 +276,9 @@ def test_unlabelled_images_make_an_unlabelled_data_set(base, tmp_path):
 def test_mnist_s_own_files_and_tfds_draw_the_same_images(mnist_folder, tfds_folder, tmp_path):
     idx, _ = prepare(tmp_path / "idx", f"idx:{mnist_folder}", labels_per_class=10)
     tfds, _ = prepare(tmp_path / "tfds", "tfds:mnist", data_dir=str(tfds_folder), labels_per_class=10)
-    assert idx["labelled_digest"] == tfds["labelled_digest"] and idx["draw"] == tfds["draw"]
+    assert idx["labelled_digest"] == tfds["labelled_digest"]
+    for name in what_training_reads(tmp_path / "idx").keys() - {"dataset.json"}:
+        assert (tmp_path / "idx" / name).read_bytes() == (tmp_path / "tfds" / name).read_bytes()
     assert (tmp_path / "idx" / "labelled.txt").read_bytes() == (
         tmp_path / "tfds" / "labelled.txt"
     ).read_bytes()

@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.beam.pieces import Piece, cut, cut_for_scan
+from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
 from pipeline.errors import DataError, GanpipeError, UsageError
+from ssgan_tf.errors import WorkerLost
 
 
 class Note:
@@ -46,7 +48,8 @@ def test_pieces_cover_a_split_once(size, count):
     pieces = cut("train", size, count)
     assert [i for piece in pieces for i in range(piece.start, piece.stop)] == list(range(size))
     assert len(pieces) == min(count, size)
-    assert max(p.stop - p.start for p in cut_for_scan("train", 100_000)) <= 4096
+    assert max(p.stop - p.start for p in cut_for_reading("train", 100_000)) <= 4096
+    assert len(cut_for_reading("train", 50_000_000)) <= 256
 
 
 def test_every_piece_is_called_once_and_progress_reaches_the_total(tmp_path):
@@ -85,8 +88,14 @@ def test_other_modes_are_refused(tmp_path):
 @pytest.mark.timeout(120)
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_is_killed_ends_the_run_with_a_message(tmp_path, workers_find_this_file):
-    with pytest.raises(GanpipeError, match="a worker process was killed"):
+    hook = threading.excepthook
+    with pytest.raises(WorkerLost, match="a worker process was killed.*fewer workers") as caught:
         run(Note(tmp_path, kill=True), "multi_processing")
+    # no bug, which is what exit code 1 says
+    assert caught.value.exit_code not in (0, GanpipeError.exit_code)
+    assert threading.excepthook is hook
+    workers = [int(file.stem.rsplit("-", 1)[1]) for file in tmp_path.glob("*.alive")]
+    assert workers and not any(alive(worker) for worker in workers)
 
 
 @pytest.mark.timeout(120)

@@ -12,11 +12,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.config import DataConfig, load_config
-from pipeline.errors import DataError, UsageError
+from pipeline.chain.config import load_config
+from pipeline.errors import DataError, UsageError, exit_code
 from pipeline.images.decoding import decode, record_images
 from pipeline.images.rejected import Rejected
+from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
 from ssgan_tf.records import DatasetInfo, read_split
@@ -50,6 +52,11 @@ def prepare(output: Path, folder: Path, **config):
     return document, stream.getvalue()
 
 
+def places(out: Path, keys) -> list[str]:
+    found = places_of(out, keys)
+    return [found[key] for key in keys]
+
+
 def left_in(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.suffix != ".tfrecord"]
 
@@ -61,9 +68,12 @@ def test_a_tree_of_colour_images_keeps_its_size_and_colours(tmp_path):
     info = DatasetInfo.load(tmp_path / "out")
     for split in ("train", "test"):
         read = read_split(info, split)
-        for image, label, key in zip(read.images, read.labels, read.keys, strict=True):
-            assert key.split("/")[0] == info.class_names[label]
-            np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "in" / key)))
+        assert not any("/" in key or "cat" in key for key in read.keys)
+        for image, label, place in zip(
+            read.images, read.labels, places(tmp_path / "out", read.keys), strict=True
+        ):
+            assert place.split("/")[0] == info.class_names[label]
+            np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "in" / place)))
 
 
 def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
@@ -76,8 +86,8 @@ def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
     def served(image_bytes):
         return pixels.fit(pixels.decode(image_bytes, 1), 16, 16)
 
-    for image, key in zip(read.images, read.keys, strict=True):
-        raw = (tmp_path / "in" / key).read_bytes()
+    for image, place in zip(read.images, places(tmp_path / "out", read.keys), strict=True):
+        raw = (tmp_path / "in" / place).read_bytes()
         np.testing.assert_array_equal(image, served(raw))
 
 
@@ -98,8 +108,9 @@ def test_images_of_several_sizes_ask_for_one(tmp_path):
 
 def test_grey_images_stay_grey_until_one_has_colour(tmp_path):
     for number in range(6):
-        (tmp_path / "in" / "a").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / "a" / f"{number}.png").write_bytes(encoded(colours(number).convert("L")))
+        name = "ab"[number % 2]
+        (tmp_path / "in" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name / f"{number}.png").write_bytes(encoded(colours(number).convert("L")))
     assert prepare(tmp_path / "one", tmp_path / "in")[0]["image_shape"] == [12, 10, 1]
     (tmp_path / "in" / "a" / "x.png").write_bytes(encoded(colours(9)))
     assert prepare(tmp_path / "two", tmp_path / "in")[0]["image_shape"] == [12, 10, 3]
@@ -192,12 +203,16 @@ def test_unreadable_images_among_good_ones_are_skipped_counted_and_listed(tmp_pa
         (tmp_path / "in" / "cat" / f"{kind}.png").write_bytes(data)
     (tmp_path / "in" / "cat" / "link.png").symlink_to("/etc/hostname")
     document, said = prepare(tmp_path / "out", tmp_path / "in")
-    assert {entry["key"] for entry in document["rejected"]} == {f"cat/{kind}.png" for kind in [*BAD, "link"]}
-    for entry in document["rejected"]:
+    rejected = read_provenance(tmp_path / "out")["rejected"]
+    assert document["rejected"] == len(rejected)
+    assert {entry["place"] for entry in rejected} == {f"cat/{kind}.png" for kind in [*BAD, "link"]}
+    for entry in rejected:
         assert str(tmp_path) not in entry["reason"] and "0x" not in entry["reason"]
     assert sum(split["count"] for split in document["splits"].values()) == 8
     assert f"{len(BAD) + 1} image(s) skipped" in said
-    assert set(left_in(tmp_path / "out")) == {"dataset.json", "labelled.txt"}
+    assert set(left_in(tmp_path / "out")) == {
+        "dataset.json", "labelled.txt", "provenance", "images.csv", "source.json"
+    }  # fmt: skip
 
 
 def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
@@ -206,7 +221,7 @@ def test_strict_fails_on_the_first_unreadable_image_and_names_it(tmp_path):
         (tmp_path / "in" / name).write_bytes(b"?")
     with pytest.raises(DataError, match="'cat/50.png' cannot be used: not a PNG") as caught:
         prepare(tmp_path / "out", tmp_path / "in", strict=True)
-    assert caught.value.exit_code == 3
+    assert exit_code(caught.value) == 3
     assert left_in(tmp_path / "out") == []
 
 
@@ -236,7 +251,7 @@ def test_labels_from_a_file_and_unlabelled_images(tmp_path):
     document, _ = prepare(tmp_path / "out", tmp_path / "in", labels=labels, labels_per_class=None)
     assert document["draw"]["method"] == "all"
     read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
-    assert dict(zip(read.keys, read.labels.tolist(), strict=True))["new.png"] == -1
+    assert dict(zip(places(tmp_path / "out", read.keys), read.labels.tolist(), strict=True))["new.png"] == -1
     assert sum(read.labels >= 0) == len(read.labels) - 1
 
 
@@ -302,6 +317,69 @@ def test_an_image_that_changes_between_the_passes_is_noticed(tmp_path, monkeypat
         prepare(tmp_path / "out", tmp_path / "in")
 
 
+@pytest.mark.parametrize("grey", [False, True])
+def test_copies_in_other_formats_draw_the_same_images(tmp_path, grey):
+    for kind in ("png", "bmp"):
+        for number, name in enumerate(name for name in ("cat", "dog", "cow") for _ in range(8)):
+            # in another order of names too
+            file = tmp_path / kind / name / f"{number if kind == 'png' else 99 - number}.{kind}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture = colours(number).convert("L") if grey else colours(number)
+            # a BMP of colour depth may hold grey too
+            if kind == "bmp":
+                picture = picture.convert("RGB")
+            file.write_bytes(encoded(picture, kind.upper()))
+        prepare(tmp_path / f"out-{kind}", tmp_path / kind, labels_per_class=3, channels=3)
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / f"out-{kind}").glob("*.*")}
+        for kind in ("png", "bmp")
+    )
+    assert one == two and len(one) == 6
+
+
+def test_pixels_under_two_labels_are_counted_and_listed(tmp_path):
+    tree(tmp_path / "in")
+    (tmp_path / "in" / "dog" / "same.bmp").write_bytes(encoded(colours(0), "BMP"))
+    document, said = prepare(tmp_path / "out", tmp_path / "in")
+    assert read_provenance(tmp_path / "out")["contradicted"] == [
+        [{"place": "cat/0.png", "class": "cat"}, {"place": "dog/same.bmp", "class": "dog"}]
+    ]
+    assert "2 image(s) have the same pixels as one of another class" in said and "'cat/0.png'" in said
+    assert document["splits"]["train"]["count"] - document["splits"]["train"]["labelled"] == 2
+
+
+def test_a_failure_that_would_come_after_training_comes_before_the_images_are_written(tmp_path):
+    with pytest.raises(DataError, match="no labelled image is left for the test split"):
+        prepare(tmp_path / "out", tree(tmp_path / "in", count=1))
+    with pytest.raises(DataError, match="all labelled images are of one class, 'cat'"):
+        prepare(tmp_path / "out", tree(tmp_path / "one", classes=("cat",)))
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_a_source_that_changed_since_planning_is_refused_at_once(tmp_path):
+    settings = DataConfig(dataset=f"folder:{tree(tmp_path / 'in')}")
+    planned = preprocess.open_source(settings.dataset).digest()
+    (tmp_path / "in" / "cat" / "new.png").write_bytes(encoded(colours(50)))
+    with pytest.raises(DataError, match="changed since this run was planned"):
+        preprocess.run(
+            settings, seed=0, output=tmp_path, terminal=Terminal(io.StringIO()), source_digest=planned
+        )
+
+
+def test_a_source_that_grows_while_it_is_read_is_refused_at_the_end(tmp_path, monkeypatch):
+    tree(tmp_path / "in")
+    lay_plans = preprocess.lay_plans
+
+    def add_one(*arguments):
+        (tmp_path / "in" / "cat" / "new.png").write_bytes(encoded(colours(50)))
+        lay_plans(*arguments)
+
+    monkeypatch.setattr(preprocess, "lay_plans", add_one)
+    with pytest.raises(DataError, match=r"changed while it was being read\. Run again"):
+        prepare(tmp_path / "out", tmp_path / "in")
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
 def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(tmp_path):
     tree(tmp_path / "in")
     clear = Image.new("RGBA", (10, 12))
@@ -314,11 +392,12 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
     (tmp_path / "in" / "z.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
     document, _ = prepare(tmp_path / "out", tmp_path / "in", background=77)
     assert document["background"] == 77
-    assert document["rejected"] == [
-        {"key": "z.heic", "reason": "HEIC images are not taken; store it as PNG or JPEG"}
+    assert read_provenance(tmp_path / "out")["rejected"] == [
+        {"place": "z.heic", "reason": "HEIC images are not taken; store it as PNG or JPEG"}
     ]
     read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
-    images = dict(zip(read.keys, read.images, strict=True))
+    places = places_of(tmp_path / "out", read.keys)
+    images = {places[key]: image for key, image in zip(read.keys, read.images, strict=True)}
     assert "y.jfif" in images
     # equal pictures in two formats: the file's bytes tell them apart, the pixels do not
     for number, suffix in enumerate(("webp", "tif", "tiff", "png")):

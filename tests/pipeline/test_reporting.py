@@ -1,26 +1,33 @@
 """What the report says of predictions and of the training files."""
 
 import base64
+import dataclasses
 import io
+import itertools
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy.stats import t
 
-from pipeline.config import DataConfig
+from pipeline.chain.artifacts import read_manifest
+from pipeline.chain.fingerprints import make_fingerprint
+from pipeline.chain.publishing import writing
+from pipeline.errors import DataError
 from pipeline.reporting import charts
 from pipeline.reporting.label_audit import audit_labels
+from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.paired import disagreement, interval_over_draws, verdict
 from pipeline.reporting.predictions import (
     Predictions,
-    disagreement,
     picture,
     surest_mistakes,
     thresholds,
 )
-from pipeline.reporting.summary import verdict
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.records import DatasetInfo, iterate_records
@@ -33,7 +40,8 @@ def predictions(answers, confidence, labels):
     confidence = np.asarray(confidence, np.float64)
     rows = np.repeat((1 - confidence)[:, None] / 2, 3, axis=1)
     rows[np.arange(len(rows)), answers] = confidence
-    return Predictions([f"key {n}" for n in range(len(rows))], np.asarray(labels), rows)
+    keys = [f"key {n}" for n in range(len(rows))]
+    return Predictions(keys, np.asarray(labels), rows, np.array(keys))
 
 
 FOUR = predictions([0, 1, 2, 1], [0.95, 0.9, 0.6, 0.99], [0, 2, 2, 0])
@@ -100,11 +108,90 @@ def paired(*differences, interval=None, chance=0.5):
         (paired(-0.02, chance=0.0004), "can tell the two apart (by chance alone in less than 0.1% of such"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "2.00 points below"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "within the noise of the draws"),
-        (paired(0.03, 0.03, interval=[0.01, 0.05]), "more than the noise of the draws"),
+        (paired(0.03, 0.03, interval=[0.01, 0.05]), "2 draws are too few to tell"),
+        (paired(0.03, 0.03, 0.02, interval=[0.01, 0.05]), "more than the noise of the draws"),
+        (paired(0.03, 0.0, -0.03, interval=[-0.07, 0.07]), "is that of the paired baseline"),
     ],
 )
 def test_the_verdict_in_words(figures, words):
     assert words in verdict(figures)
+
+
+def test_equal_draws_do_not_give_an_interval_without_width():
+    # three of 300 images, and the same number in the other draw
+    draw = np.zeros(300)
+    draw[:3] = 1
+    for images in ([np.arange(300)] * 2, [np.arange(300), np.arange(300, 600)]):
+        mean, low, high = interval_over_draws([draw, np.roll(draw, 5)], images)
+        assert mean == pytest.approx(0.01) and low < 0 < high
+
+
+def test_an_image_counts_once_however_many_draws_it_stands_in():
+    # the same images answered in the same way: more draws tell nothing new of the images
+    draw, images = np.repeat([1.0, -1.0, 0.0], [30, 10, 160]), np.arange(200)
+    normal = math.sqrt(draw.var(ddof=1) / 200)
+    for draws in (5, 50):
+        _, low, high = interval_over_draws([draw] * draws, [images] * draws)
+        assert (high - low) / 2 == pytest.approx(t.ppf(0.975, draws - 1) * normal, rel=1e-6)
+    # other images in every draw do
+    apart = [images + 1000 * number for number in range(50)]
+    _, low, high = interval_over_draws([draw] * 50, apart)
+    assert (high - low) / 2 < 0.2 * t.ppf(0.975, 49) * normal
+
+
+def differences_without_a_difference(random, draws, count, same_images, between, of_images, disagreeing):
+    """Answers of two models that err equally often over all draws and images: -1, 0 or 1 an image.
+
+    Args:
+        random: a generator.
+        draws, count: how many draws, and test images in each.
+        same_images: whether all draws have the same test images.
+        between: deviation of the draws: how far a draw favours one of the models.
+        of_images: deviation of the images, likewise.
+        disagreeing: share of the images that just one of the models gets right.
+    """
+    images = [np.arange(count) + (0 if same_images else draw * count) for draw in range(draws)]
+    favour = random.normal(0, of_images, draws * count)
+    values = []
+    for drawn in images:
+        lean = np.clip(random.normal(0, between) + favour[drawn], -1, 1)
+        answered = random.random(count)
+        ahead = answered < disagreeing / 2 * (1 + lean)
+        values.append(ahead * 1.0 - (~ahead & (answered < disagreeing)))
+    return values, images
+
+
+@pytest.mark.parametrize("draws", [2, 3, 5, 10])
+def test_of_equal_models_a_difference_is_claimed_at_most_in_one_of_twenty_runs(draws):
+    runs = 400
+    for situation in itertools.product((60, 400), (True, False), ((0, 0), (0.5, 0), (0, 1)), (0.05, 0.3)):
+        count, same_images, (between, of_images), disagreeing = situation
+        random = np.random.default_rng(draws)
+        claims = 0
+        for _ in range(runs):
+            values, images = differences_without_a_difference(
+                random, draws, count, same_images, between, of_images, disagreeing
+            )
+            mean, low, high = interval_over_draws(values, images)
+            said = verdict(
+                {
+                    "baseline": "supervised",
+                    "differences": [value.mean() for value in values],
+                    "mean": mean,
+                    "interval": [low, high],
+                }
+            )
+            claims += "more than the noise" in said
+        # three deviations of the simulation above one in twenty
+        assert claims <= runs * 0.05 + 3 * math.sqrt(runs * 0.05 * 0.95), situation
+
+
+def test_a_large_difference_is_still_seen():
+    random = np.random.default_rng(0)
+    for draws in (3, 5):
+        values = [(random.random(400) < 0.12 + 0.02 * random.normal()) * 1.0 for _ in range(draws)]
+        _, low, _ = interval_over_draws(values, [np.arange(400)] * draws)
+        assert low > 0
 
 
 @pytest.fixture
@@ -156,6 +243,56 @@ def test_audit_finds_a_label_that_was_lost(prepared):
     rewrite(prepared, lose)
     audit = audit_labels(prepared)
     assert not audit.clean and (audit.labels, audit.strays, audit.lost) == (19, 0, 1)
+
+
+def test_audit_holds_the_labels_against_what_was_asked_for(prepared):
+    asked = DataConfig(labels_per_class=2)
+    audit = audit_labels(prepared, asked)
+    assert audit.clean
+    said = " ".join(finding.text for finding in audit.findings)
+    assert "Each class has the 2 labels that were asked for." in said
+    assert "it gives each of them that label." in said
+    fewer = audit_labels(prepared, dataclasses.replace(asked, labels_per_class=1))
+    assert not fewer.clean and any("0 has 2, 1 has 2, 2 has 2" in finding.text for finding in fewer.findings)
+
+
+def test_audit_holds_a_share_against_the_labels_there_were(tmp_path):
+    asked = DataConfig(labels_per_class=None, labeled_rate=0.1)
+    preprocess.run(asked, seed=0, output=tmp_path, terminal=Terminal(io.StringIO()))
+    info = DatasetInfo.load(tmp_path)
+    assert audit_labels(info, asked).clean
+    assert not audit_labels(info, dataclasses.replace(asked, labeled_rate=0.05)).clean
+
+
+def test_audit_finds_a_label_that_is_not_the_sources(prepared):
+    def change(examples):
+        drawn = next(e for e in examples if feature(e, "image/class/label")[0] >= 0)
+        feature(drawn, "image/class/label")[0] = (feature(drawn, "image/class/label")[0] + 1) % 10
+
+    rewrite(prepared, change)
+    audit = audit_labels(prepared, DataConfig(labels_per_class=2))
+    assert not audit.clean
+    assert any("1 labels are not those that it gives" in finding.text for finding in audit.findings)
+
+
+def test_audit_says_where_it_could_not_compare(prepared, tmp_path):
+    gone = DataConfig(dataset=f"folder:{tmp_path / 'gone'}", labels_per_class=2)
+    audit = audit_labels(prepared, gone)
+    (said,) = [finding for finding in audit.findings if "were not compared" in finding.text]
+    assert audit.clean and "gone" in said.text
+    changed = audit_labels(prepared, DataConfig(dataset="gaussian", labels_per_class=2))
+    assert any("the source has changed since" in finding.text for finding in changed.findings)
+
+
+def test_metrics_of_another_model_are_refused(tmp_path):
+    folders = {name: tmp_path / name for name in ("model", "data")}
+    for name, folder in folders.items():
+        with writing(folder, make_fingerprint("train", {"name": name}, {}, {})) as partial:
+            (partial / "file").write_text(name)
+    made_from = {name: read_manifest(folder).digest for name, folder in folders.items()}
+    check_lineage({"recipe": "ssgan", "made_from": made_from}, **folders)
+    with pytest.raises(DataError, match="another data than .*ganpipe evaluate"):
+        check_lineage({"recipe": "ssgan", "made_from": made_from | {"data": "0" * 32}}, **folders)
 
 
 def test_charts_are_the_same_bytes_and_need_nothing_else():

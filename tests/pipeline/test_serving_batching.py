@@ -6,6 +6,7 @@ import asyncio
 import base64
 import http.client
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -156,3 +157,43 @@ def test_a_full_queue_says_so_and_recovers(model_root) -> None:
         assert "queue to which this task was submitted is full" in refused.error
         assert refused.headers["retry-after"] == "1"
         assert server.post(PREDICT, {"instances": IMAGES[:1].tolist()}).status == 200
+
+
+def test_what_a_client_that_left_asked_is_not_computed(model_root: Path) -> None:
+    model = Model("digits", 1, model_root / "digits" / "1")
+    signature = model.signature("")
+    run, calls, running, go_on = model.run, [], threading.Event(), threading.Event()
+
+    def slow(signature: Signature, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        calls.append(len(inputs["image"]))
+        running.set()
+        assert go_on.wait(10)
+        return run(signature, inputs)
+
+    model.run = slow
+
+    async def ask() -> None:
+        batcher = Batcher(max_rows=64, max_queue=100, max_cost=1, metrics=Metrics())
+        batcher.start()
+        first = batcher.submit(model, signature, {"image": IMAGES[:1]})
+        await asyncio.to_thread(running.wait)
+        left = [batcher.submit(model, signature, {"image": IMAGES[:5]}) for _ in range(3)]
+        stays = batcher.submit(model, signature, {"image": IMAGES[:2]})
+        for future in left:
+            future.cancel()
+        go_on.set()
+        assert len((await first)["class_id"]) == 1 and len((await stays)["class_id"]) == 2
+        await batcher.stop()
+        await asyncio.sleep(0)
+        assert batcher.pending == 0
+
+    asyncio.run(ask())
+    assert calls == [1, 2]
+
+
+def test_each_signature_says_itself_what_its_text_may_hold(model_root: Path) -> None:
+    model = Model("digits", 1, model_root / "digits" / "1")
+    found = {name: (item.decodes_images, item.parses_examples) for name, item in model.signatures.items()}
+    assert found["serving_default"] == (False, False)
+    assert found["serving_bytes"] == (True, False)
+    assert found["classify"] == (True, True)

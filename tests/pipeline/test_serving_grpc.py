@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +149,9 @@ def test_metadata_and_status(client: Client) -> None:
     response = client.call("GetModelMetadata", request, "GetModelMetadataResponse")
     assert response.model_spec.version.value == 3
     table = message("SignatureDefMap")()
-    assert response.metadata["signature_def"].Unpack(table)
+    packed = response.metadata["signature_def"]
+    assert packed.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+    table.ParseFromString(packed.value)
     assert "integers" in table.signature_def
     status = message("GetModelStatusRequest")()
     status.model_spec.name = "echo"
@@ -158,3 +162,55 @@ def test_metadata_and_status(client: Client) -> None:
     request.metadata_field[0] = "other"
     with pytest.raises(grpc.RpcError, match="Metadata field other is not supported"):
         client.call("GetModelMetadata", request, "GetModelMetadataResponse")
+
+
+def test_a_claimed_shape_is_refused_before_it_is_filled(client: Client) -> None:
+    request = predict_request({"x": np.zeros(1, np.float32)})
+    request.inputs["x"].tensor_shape.dim[0].size = 3_000_000_000
+    assert len(request.SerializeToString()) < 100
+    started = time.monotonic()
+    with pytest.raises(grpc.RpcError) as caught:
+        client.call("Predict", request, "PredictResponse")
+    assert caught.value.code().name == "RESOURCE_EXHAUSTED" and "claims shape" in caught.value.details()
+    assert time.monotonic() - started < 2
+    request.inputs["x"].tensor_shape.dim[0].size = -1
+    with pytest.raises(grpc.RpcError, match="claims shape"):
+        client.call("Predict", request, "PredictResponse")
+    # one text must not stand for a million: each would be an image to decode
+    request = predict_request({"s": np.array([b"x"], object)}, signature="text")
+    request.inputs["s"].tensor_shape.dim[0].size = 1_000_000
+    with pytest.raises(grpc.RpcError, match="claims shape"):
+        client.call("Predict", request, "PredictResponse")
+
+
+def test_what_is_no_message_is_refused(client: Client) -> None:
+    call = client.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(b"\xff\xff\xff", timeout=20)
+    assert caught.value.code().name == "INVALID_ARGUMENT"
+
+
+def test_calls_and_bytes_at_once_have_limits(model_root: Path) -> None:
+    limits = {"max_queue": 4, "max_batch": 1, "max_body_mb": 1.0, "max_pending_mb": 2.0}
+    with serving(model_root / "digits", name="echo", grpc_port=0, **limits) as server:
+        said = next((line for line in server.lines if line.startswith("gRPC")), None) or server.wait_for(
+            "gRPC"
+        )
+        client = Client(int(re.search(r":(\d+)$", said)[1]))
+        image = np.zeros((3500, 8, 8, 1), np.float32)
+
+        def ask(_: int) -> str:
+            try:
+                client.predict({"image": image})
+            except grpc.RpcError as error:
+                return error.code().name
+            return "OK"
+
+        before = server.memory
+        with ThreadPoolExecutor(32) as pool:
+            codes = set(pool.map(ask, range(64)))
+        assert "RESOURCE_EXHAUSTED" in codes <= {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}, codes
+        assert server.memory - before < 100e6
+        assert ask(0) == "OK"
+        page = server.get("/monitoring/prometheus/metrics").body
+        assert b"ganpipe_serving_body_bytes 0.0" in page and b"ganpipe_serving_queue_requests 0.0" in page

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.serving.json.json_answer import classify_json, error_json, predict_json, regress_json
-from pipeline.serving.json.json_predict import COLUMN, ROW
+from pipeline.serving.json_forms.answer import classify_json, error_json, predict_json, regress_json
+from pipeline.serving.json_forms.predict import COLUMN, ROW
 from pipeline.serving.status import ServingError
 
 NESTED = np.array([[[1, 2], [3, 4], [5, 6]], [[7, 8], [9, 0], [1, 2]]], np.int32)
@@ -113,7 +113,7 @@ def test_numbers_that_are_not_finite_keep_their_names_and_their_neighbours_digit
         ({"t": np.array(1, np.int32)}, "Tensor name: t has no shape information"),
         (
             {"a": np.zeros((2, 3)), "b": np.zeros((1, 3))},
-            "Tensor name: b has inconsistent batch size: 1 expecting: 2",
+            "Tensor name: b has inconsistent batch size: 1",
         ),
         ({"a": np.zeros((0, 3)), "b": np.zeros((1, 3))}, "inconsistent batch size"),
     ],

@@ -8,9 +8,11 @@ import io
 import json
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,7 @@ def status(text: bytes) -> int:
 
 
 def post(length: int | str, path: str = PREDICT) -> bytes:
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
 def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(digits: Served) -> None:
@@ -77,7 +79,9 @@ def test_a_body_of_a_gigabyte_is_cut_off(digits: Served, chunked: bool) -> None:
     sent = 0
     with digits.raw() as connection:
         if chunked:
-            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            head = (
+                f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            )
             block = b"10000\r\n" + block + b"\r\n"
         else:
             head = post(10**9)
@@ -233,7 +237,7 @@ def test_a_client_that_does_not_read_is_let_go(digits: Served) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             connection.settimeout(0.5)
             for _ in range(20_000):
-                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert digits.get("/healthz").status == 200
 
 
@@ -285,7 +289,7 @@ def test_names_are_only_looked_up(digits: Served, name: str, tail: str) -> None:
     body = json.dumps(GOOD).encode()
     with digits.raw() as connection:
         target = f"/v1/models/{name.replace(' ', '%20')}{tail}"
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = everything(connection)
     assert status(answer) in (400, 404), answer
@@ -308,7 +312,7 @@ def test_no_file_outside_the_model_folder_is_opened(digits: Served, model_root: 
 
 
 def test_a_thousand_connections(digits: Served) -> None:
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(digits.raw(30)) for _ in range(1000)]
         for connection in connections:
@@ -326,7 +330,7 @@ def test_connections_over_the_limit_get_503(model_root: Path) -> None:
     with serving(model_root / "digits", max_connections=10) as server, contextlib.ExitStack() as stack:
         held = [stack.enter_context(server.raw()) for _ in range(10)]
         for connection in held:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert status(one_answer(connection)) == 200
         with server.raw() as one_more:
             assert status(everything(one_more)) == 503
@@ -343,3 +347,79 @@ def test_refused_requests_leave_no_memory_behind(digits: Served) -> None:
     for _ in range(150):
         assert digits.post(PREDICT, body).status == 400
     assert digits.memory - before < 60e6
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"0\r\n" + b"X: " + b"y" * 200_000,
+        b"0\r\n" + b"x: y\r\n" * 40_000,
+        b"1;" + b"e" * 200_000,
+    ],
+    ids=["a long trailer", "many trailers", "a chunk's extension"],
+)
+def test_what_follows_a_chunked_body_has_a_limit(digits: Served, tail: bytes) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with digits.raw() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(head.encode() + b"2\r\n{}\r\n" + tail)
+        answer = everything(connection)
+    assert status(answer) == 431
+
+
+def test_trailers_are_dropped_and_the_request_is_answered(digits: Served) -> None:
+    body = json.dumps(GOOD).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"%x\r\n%s\r\n0\r\nX: y\r\nHost: evil.example\r\n\r\n" % (len(body), body)
+    with digits.raw() as connection:
+        connection.sendall(head.encode() + chunks)
+        assert status(one_answer(connection)) == 200
+
+
+def test_a_client_that_only_stopped_sending_is_answered(digits: Served) -> None:
+    body = json.dumps({"instances": GOOD["instances"] * 100}).encode()
+    with digits.raw() as connection:
+        connection.sendall(post(len(body)) + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert status(everything(connection)) == 200
+
+
+def worst_json(size: int) -> bytes:
+    return b'{"instances": [' + b"[]," * (size // 3) + b"[]]}"
+
+
+def test_large_json_does_not_hold_up_the_others(model_root: Path) -> None:
+    def latencies(until: threading.Event) -> list[float]:
+        found = []
+        while not until.is_set():
+            started = time.monotonic()
+            assert server.get("/healthz").status == 200
+            found.append(time.monotonic() - started)
+        return found
+
+    bodies = {
+        "too many values": (worst_json(15_900_000), 413),
+        "as many as are taken": (worst_json(1_490_000), 400),
+        "objects": (b'{"instances": [' + b'{"a":1},' * 400_000 + b"1]}", 400),
+        "keys": (b"{" + b'"":0,' * 900_000 + b'"instances": 1}', 400),
+        "one long number": (b'{"instances": [' + b"1" * 15_900_000 + b"]}", 400),
+        "open brackets": (b'{"instances": ' + b"[" * 15_900_000, 413),
+    }
+    with serving(model_root / "digits") as server, ThreadPoolExecutor(1) as pool:
+        for name, (body, expected) in bodies.items():
+            done = threading.Event()
+            others = pool.submit(latencies, done)
+            started = time.monotonic()
+            answer = server.post(PREDICT, body)
+            done.set()
+            assert answer.status == expected, (name, answer)
+            assert time.monotonic() - started < 2, name
+            assert max(others.result()) < 1, (name, max(others.result()))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e30", "-1000", "3000"])
+def test_pixels_that_are_none_are_refused(digits: Served, value: str) -> None:
+    pixels = [[[0.5]] * 8] * 8
+    body = json.dumps({"instances": [pixels, [[[0.5]] * 8] * 7 + [[["X"]] * 8]]}).replace('"X"', value)
+    answer = digits.post(PREDICT, body.encode())
+    assert answer.status == 400 and "numbers from 0 to 255" in answer.error

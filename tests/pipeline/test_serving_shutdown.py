@@ -29,7 +29,9 @@ def test_a_signal_lets_running_requests_finish(model_root: Path, number: int) ->
         ]
         idle = server.raw()
         half = server.raw()
-        half.sendall(b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n1")
+        half.sendall(
+            b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n1"
+        )
         for client in clients:
             client.start()
         deadline = time.monotonic() + 5

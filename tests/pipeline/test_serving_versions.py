@@ -13,9 +13,9 @@ import serving_models
 from serving_fixtures import serving
 
 from pipeline.errors import DataError, UsageError
+from pipeline.exported.layout import check_model_folder, find_versions
 from pipeline.serving.models.manager import Manager
 from pipeline.serving.models.model import Model
-from pipeline.serving.models.versions import check_folder, find_versions
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.serving.status import ServingError
 
@@ -91,7 +91,7 @@ def test_folders_that_are_no_model_are_explained(tmp_path: Path, model_root: Pat
         (model_root / "digits" / "1", "give the folder above it"),
     ):
         with pytest.raises(UsageError, match=text):
-            check_folder(path)
+            check_model_folder(path)
 
 
 def test_first_load_that_fails_says_why(folder: Path) -> None:
@@ -263,3 +263,42 @@ def test_hot_reload_under_load_loses_no_request(loaded: tuple) -> None:
 def test_settings_have_defaults_that_serve_on_loopback() -> None:
     config = ServeConfig("folder")
     assert config.host == "127.0.0.1" and config.port == 8501 and config.versions == "latest"
+
+
+def test_links_to_nowhere_do_not_end_the_search_for_versions(folder: Path, monkeypatch) -> None:
+    with serving(folder, poll=0.1) as server:
+        (folder / "2" / "variables").mkdir(parents=True)
+        (folder / "2" / "variables" / "variables.index").symlink_to("/nowhere")
+        (folder / "4").symlink_to("/nowhere")
+        server.wait_for("loading digits version 2 failed", 10)
+        shutil.rmtree(folder / "2")
+        serving_models.save_classifier(folder / "3", shift=1.0)
+        server.wait_for("loaded digits version 3", 10)
+        assert server.get("/readyz").status == 200
+
+
+def test_a_look_that_fails_is_said_and_tried_again(folder: Path, monkeypatch) -> None:
+    said: list[str] = []
+    served = manager(folder, poll=0.01)
+    served._say = said.append
+    served.load_first()
+    look, failing = served.look, threading.Event()
+    failing.set()
+
+    def unreadable() -> None:
+        if failing.is_set():
+            raise PermissionError("not yours")
+        look()
+
+    monkeypatch.setattr(served, "look", unreadable)
+    served.start()
+    serving_models.save_classifier(folder / "2", shift=1.0)
+    time.sleep(0.1)
+    assert sum("not yours" in line for line in said) == 1 and served.ready()
+    failing.clear()
+    deadline = time.monotonic() + 10
+    while served.available("digits") != [2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    served.stop()
+    assert not served.ready(), "a server that no longer looks must not say that it is ready"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.exported.layout import WARMUP_FILE
 from pipeline.exported.serving_messages import message
 from pipeline.serving.models.model import Model
-from pipeline.serving.models.warmup import REQUESTS, replay
+from pipeline.serving.models.warmup import replay
 from pipeline.serving.status import ServingError
 
 
@@ -41,7 +42,7 @@ def classify_log(signature: str, **features: bytes) -> bytes:
 
 
 def write(model: Model, *records: bytes) -> Path:
-    path = model.folder / REQUESTS
+    path = model.folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as file:
         for record in records:
@@ -78,7 +79,7 @@ def test_every_signature_can_be_warmed_up(model: Model) -> None:
         (predict_log("serving_bytes", image_bytes=np.array([b"no image"])), "Warm-up record 2 failed"),
         (classify_log("", image__encoded=PNG), "Expected one or two output Tensors"),
         (classify_log("classify", other=PNG), "image/encoded"),
-        (b"\xff\xff\xff", "Failed to parse warmup record: 2"),
+        (b"\xff\xff\xff", "request 2 of"),
         (message("PredictionLog")(session_run_log={}).SerializeToString(), "Unsupported log_type"),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_bad_record_fails_the_load(model: Model, record: bytes, text: str) -> 
 def test_a_damaged_file_fails_the_load(model: Model) -> None:
     path = write(model, predict_log("", image=IMAGE))
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ServingError, match="verify your warmup data is in TFRecord format") as caught:
+    with pytest.raises(ServingError, match="the warm-up requests are damaged: .* is cut off") as caught:
         replay(model)
     assert caught.value.code == "DATA_LOSS"
 

@@ -49,15 +49,15 @@ def test_idx_gives_what_its_files_hold_packed_or_not(idx_folder):
 
 def test_a_range_is_the_same_part_of_the_whole_also_after_a_journey(idx_folder):
     source = open_source(f"idx:{idx_folder}")
-    keys = [item.key for item in source.read("train", 0, 15)]
+    keys = [item.place for item in source.read("train", 0, 15)]
     travelled = pickle.loads(pickle.dumps(source))  # noqa: S301
-    assert [item.key for item in travelled.read("train", 4, 9)] == keys[4:9]
+    assert [item.place for item in travelled.read("train", 4, 9)] == keys[4:9]
 
 
 def test_npz_and_idx_name_the_same_pixels_alike(idx_folder, tmp_path):
     np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
-    ours = [item.digest for item in open_source(f"npz:{tmp_path / 'a.npz'}").read("train", 0, 15)]
-    assert ours == [item.digest for item in open_source(f"idx:{idx_folder}").read("train", 0, 15)]
+    ours = [item.checksum for item in open_source(f"npz:{tmp_path / 'a.npz'}").read("train", 0, 15)]
+    assert ours == [item.checksum for item in open_source(f"idx:{idx_folder}").read("train", 0, 15)]
     assert len(set(ours)) == 15
 
 
@@ -67,7 +67,7 @@ def test_the_shape_is_part_of_an_image_s_digest(tmp_path):
     one, two = (
         next(open_source(f"npz:{tmp_path / name}").read("train", 0, 1)) for name in ("a.npz", "b.npz")
     )
-    assert one.pixels.tobytes() == two.pixels.tobytes() and one.digest != two.digest
+    assert one.pixels.tobytes() == two.pixels.tobytes() and one.checksum != two.checksum
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -25,7 +25,7 @@ def picture(path: Path, seed: int = 0, kind: str = "PNG") -> Path:
 
 def labels_of(source, split="train"):
     names = (*source.class_names(), None)
-    return {item.key: names[item.label] for item in source.read(split, 0, source.splits()[split])}
+    return {item.place: names[item.label] for item in source.read(split, 0, source.splits()[split])}
 
 
 def test_sub_folders_are_classes_and_images_elsewhere_are_unlabelled(tmp_path):
@@ -51,9 +51,10 @@ def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
     assert open_source(f"folder:{tmp_path}").class_names() == ("1", "2", "10")
 
 
-def test_train_and_test_are_splits_only_together(tmp_path):
+def test_train_and_test_are_splits_and_test_alone_is_refused(tmp_path):
     picture(tmp_path / "test" / "cat" / "1.png")
-    assert open_source(f"folder:{tmp_path}").class_names() == ("test",)
+    with pytest.raises(DataError, match="'test', which is named like a split.*sub-folder 'train'"):
+        open_source(f"folder:{tmp_path}")
     picture(tmp_path / "train" / "cat" / "1.png")
     picture(tmp_path / "train" / "dog" / "1.png")
     picture(tmp_path / "unlabelled" / "1.png")
@@ -67,6 +68,54 @@ def test_train_and_test_are_splits_only_together(tmp_path):
     picture(tmp_path / "other" / "1.png")
     with pytest.raises(DataError, match="also the image 'other/1.png'"):
         open_source(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        (("train", "val"), {"train", "validation"}),
+        (("Train", "Test"), {"train", "test"}),
+        (("TRAINING", "valid", "test"), {"train", "validation", "test"}),
+        (("train", "Validation", "unlabelled"), {"train", "validation"}),
+        (("training",), {"train"}),
+    ],
+)
+def test_known_names_are_splits_in_any_case(tmp_path, folders, splits):
+    for folder in folders:
+        for name in ("cat", "dog"):
+            picture(tmp_path / folder / name / "1.png")
+    source = open_source(f"folder:{tmp_path}")
+    assert set(source.splits()) == splits
+    assert source.class_names() == ("cat", "dog")
+    assert set(labels_of(source).values()) - {None} == {"cat", "dog"}
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path):
+    for name in ("train", "bus", "plane"):
+        picture(tmp_path / name / "1.png")
+    assert open_source(f"folder:{tmp_path}").class_names() == ("bus", "plane", "train")
+
+
+def test_two_folders_for_one_split_are_refused(tmp_path):
+    for folder in ("train", "val", "valid"):
+        picture(tmp_path / folder / "cat" / "1.png")
+    with pytest.raises(DataError, match="two folders for the validation split, 'val' and 'valid'"):
+        open_source(f"folder:{tmp_path}")
+
+
+def test_class_folders_that_repeat_the_same_sub_folders_are_refused_with_a_hint(tmp_path):
+    for site in ("north", "south"):
+        for name in ("cat", "dog"):
+            picture(tmp_path / "photos" / site / name / "1.png")
+    with pytest.raises(
+        DataError, match="'north', 'south' all hold the same sub-folders 'cat', 'dog'.*--labels"
+    ):
+        open_source(f"folder:{tmp_path / 'photos'}")
+    labels = write_labels(tmp_path, "path,label\nnorth/cat/1.png,north\nsouth/cat/1.png,south\n")
+    assert open_source(f"folder:{tmp_path / 'photos'}", labels=labels).class_names() == ("north", "south")
+    # not the same in each: then they are just folders within a class
+    picture(tmp_path / "photos" / "south" / "cow" / "1.png")
+    assert open_source(f"folder:{tmp_path / 'photos'}").class_names() == ("north", "south")
 
 
 def write_labels(tmp_path: Path, text: str | bytes) -> str:
@@ -138,10 +187,10 @@ def test_links_that_leave_the_folder_are_problems_and_are_not_read(flat, tmp_pat
     (flat / "folder").symlink_to(outside.parent)
     (flat / "inside.png").symlink_to(flat / "a.png")
     source = open_source(f"folder:{flat}")
-    items = {item.key: item for item in source.read("train", 0, source.splits()["train"])}
+    items = {item.place: item for item in source.read("train", 0, source.splits()["train"])}
     assert {key for key, item in items.items() if item.problem} == {"out.png", "nowhere.png", "folder"}
     assert all(item.encoded is None for item in items.values() if item.problem)
-    assert items["inside.png"].digest == items["a.png"].digest
+    assert items["inside.png"].checksum == items["a.png"].checksum
 
 
 def test_a_link_laid_after_the_listing_is_not_followed(flat, tmp_path):
@@ -149,7 +198,7 @@ def test_a_link_laid_after_the_listing_is_not_followed(flat, tmp_path):
     (flat / "a.png").unlink()
     (flat / "a.png").symlink_to(picture(tmp_path / "s.png"))
     (flat / "b.png").unlink()
-    problems = {item.key: item.problem for item in source.read("train", 0, 4)}
+    problems = {item.place: item.problem for item in source.read("train", 0, 4)}
     assert "leaves the folder" in problems["a.png"] and "gone" in problems["b.png"]
     assert problems["d.png"] is None
 
@@ -160,7 +209,7 @@ def test_names_that_are_no_text_and_things_that_are_no_files(flat):
     picture(flat / "at 9\u202fAM \u00e9.png", 5)
     os.mkfifo(flat / "pipe.png")
     source = open_source(f"folder:{flat}")
-    problems = {item.key: item.problem for item in source.read("train", 0, source.splits()["train"])}
+    problems = {item.place: item.problem for item in source.read("train", 0, source.splits()["train"])}
     assert "one line" in problems["two\\nlines.png"] and "one line" in problems["\\xff.png"]
     assert problems["pipe.png"] == "not a regular file"
     assert problems["at 9\u202fAM \u00e9.png"] is None

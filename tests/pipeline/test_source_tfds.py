@@ -48,16 +48,16 @@ def test_mnist_is_the_same_in_both_forms(mnist_folder, tfds_folder):
     idx, tfds = open_source(f"idx:{mnist_folder}"), open_source("tfds:mnist", data_dir=str(tfds_folder))
     assert idx.splits() == tfds.splits() == {"train": 60000, "test": 10000}
     assert idx.class_names() == tfds.class_names()
-    ours = {item.digest: item for item in idx.read("test", 0, 10000)}
+    ours = {item.checksum: item for item in idx.read("test", 0, 10000)}
     theirs = list(tfds.read("test", 2000, 2200))
     assert len(theirs) == 200
     for item in theirs:
-        assert ours[item.digest].label == item.label
-        np.testing.assert_array_equal(ours[item.digest].pixels, item.pixels)
+        assert ours[item.checksum].label == item.label
+        np.testing.assert_array_equal(ours[item.checksum].pixels, item.pixels)
 
 
 def test_ranges_of_a_prepared_set_join_without_seam(tfds_folder):
     source = open_source("tfds:mnist", data_dir=str(tfds_folder))
-    whole = [item.key for item in source.read("train", 100, 160)]
-    parts = [item.key for start in (100, 120, 140) for item in source.read("train", start, start + 20)]
+    whole = [item.place for item in source.read("train", 100, 160)]
+    parts = [item.place for start in (100, 120, 140) for item in source.read("train", start, start + 20)]
     assert whole == parts and len(set(whole)) == 60

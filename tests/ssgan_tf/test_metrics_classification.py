@@ -1,5 +1,7 @@
 """Classification and calibration figures against definitions written out, and relations between them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,23 @@ from ssgan_tf.metrics.calibration import (
     expected_calibration_error,
     risk_coverage,
 )
-from ssgan_tf.metrics.classification import classification_metrics, softmax
+from ssgan_tf.metrics.evaluators import evaluate
+from ssgan_tf.metrics.figures import CLASSIFICATION, document
+from ssgan_tf.metrics.probabilities import softmax
 
 RNG = np.random.default_rng(11)
 LOGITS = RNG.normal(0, 2, (500, 4))
 PROBABILITIES = softmax(LOGITS)
 LABELS = np.array([RNG.choice(4, p=row) for row in PROBABILITIES])
+
+
+def classification_metrics(probabilities, labels, class_names):
+    inputs = SimpleNamespace(
+        probabilities=probabilities, labels=labels, class_names=class_names, calibration_bins=15
+    )
+    figures, left_out = evaluate(CLASSIFICATION, inputs)
+    assert left_out == {}
+    return document(CLASSIFICATION, figures)[0]
 
 
 def test_softmax_of_large_logits():

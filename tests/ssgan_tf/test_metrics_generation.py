@@ -1,16 +1,18 @@
 """Distances between sets of vectors: known values, relations, and the judge."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from ssgan_tf.metrics.evaluators import class_coverage
 from ssgan_tf.metrics.generation import (
-    class_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
     principal_components,
 )
-from ssgan_tf.metrics.judge import train_judge
+from ssgan_tf.metrics.judge import Judge, judge_steps, reduced, train_judge
 
 
 def normal(count, dimensions=4, mean=0.0, deviation=1.0, seed=0):
@@ -72,7 +74,13 @@ def test_principal_components_keep_distances_of_few_dimensions():
 def test_class_coverage():
     probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.2, 0.2], [0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
     real = np.eye(3)[[0, 1, 1, 2]]
-    coverage = class_coverage(probabilities, real, ["a", "b", "c"])
+    inputs = SimpleNamespace(
+        judge=Judge(None, 0.1, 90),
+        generated_probabilities=probabilities,
+        real_probabilities=real,
+        class_names=["a", "b", "c"],
+    )
+    coverage = {figure.name: figure.value for figure in class_coverage.EVALUATOR.compute(**vars(inputs))}
     assert coverage["class_histogram"] == {"a": 0.75, "b": 0.25, "c": 0.0}
     assert coverage["smallest_class_share"] == 0.0
     # b falls short by a quarter and c by a quarter
@@ -98,3 +106,29 @@ def test_without_labels_there_is_no_judge(digits):
     images, _ = digits
     assert train_judge(images, np.full(len(images), -1), 0) is None
     assert train_judge(images, np.zeros(len(images), np.int32), 1) is None
+
+
+def test_the_judge_sees_small_images_only():
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (3, 28, 28, 1), np.uint8)
+    assert reduced(small) is small
+    wide = reduced(np.full([2, 60, 240, 3], 77, np.uint8))
+    assert wide.shape == (2, 8, 32, 3) and (wide == 77).all()
+    # a picture keeps its content
+    large = np.kron(random.integers(0, 256, (1, 2, 2)), np.ones([1, 64, 64])).astype(np.uint8)[..., None]
+    quarters = reduced(large)[0, 8::16, 8::16, 0]
+    np.testing.assert_array_equal(quarters, large[0, ::64, ::64, 0])
+
+
+def test_the_judge_trains_for_a_bounded_number_of_steps():
+    assert judge_steps(np.full(1000, -1)) == judge_steps(np.zeros(1000, int)) == 0
+    counts = [judge_steps(np.arange(n) % 2) for n in (19, 20, 200, 500, 100_000)]
+    assert counts[0] == 0 and counts[1] == 300 and counts[-1] == 1500
+    assert counts == sorted(counts)
+
+
+def test_the_judge_says_how_far_it_is(digits):
+    images, _ = digits
+    seen = []
+    train_judge(images[:40], np.arange(40) % 2, 2, progress=seen.append)
+    assert seen == list(range(1, 301))

@@ -8,7 +8,8 @@ import tensorflow as tf
 from ssgan_tf.networks.stack import Stack
 from ssgan_tf.recipes.sgan import SGAN
 from ssgan_tf.systems.recipe import DataSpec
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.strategy import make_strategy
 from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build, first_step
 

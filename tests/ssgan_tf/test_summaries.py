@@ -10,7 +10,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from ssgan_tf.systems.recipe import Networks
 from ssgan_tf.training.history import History
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.strategy import make_strategy
 from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build
 

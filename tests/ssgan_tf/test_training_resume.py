@@ -95,7 +95,8 @@ from sklearn.datasets import load_digits
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.batches import MemoryBatches
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.strategy import make_strategy
 
 data = load_digits()

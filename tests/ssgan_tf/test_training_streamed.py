@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from ssgan_tf.errors import DataError
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.records import DatasetInfo, example_bytes, shard_name, write_records
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, shard_name, write_records
 from ssgan_tf.systems.recipe import DataSpec
-from ssgan_tf.training.loop import Loop, LoopOptions
+from ssgan_tf.training.loop import Loop
 from ssgan_tf.training.open_batches import open_batches
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.replicas import ReplicaRange
 from ssgan_tf.training.strategy import make_strategy
 
@@ -32,7 +33,7 @@ def prepared(digits, tmp_path_factory):
         )
         shards.append(write_records(folder / shard_name("train", number, 3), records))
     document = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "image_shape": [8, 8, 1],
         "class_names": [str(i) for i in range(10)],
         "splits": {"train": {"count": len(images), "labelled": 300, "shards": shards}},
@@ -126,7 +127,7 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
         )
         shard = write_records(folder / shard_name("train", 0, 1), records)
         document = {
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "image_shape": [64, 64, 3],
             "class_names": [str(i) for i in range(10)],
             "splits": {"train": {"count": count, "labelled": count, "shards": [shard]}},

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,20 +20,14 @@ _MOST_WAITING = 10_000
 
 
 class AccessLog:
-    """Where the lines go: a file, the terminal, or nowhere."""
+    """Where the lines go: a file to append to; "-" for `stream` or standard error; "" for none.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
 
     def __init__(self, target: str, stream: TextIO | None = None) -> None:
-        """Opens the log.
-
-        Args:
-            target: a file to append to; "-" for `stream` or standard error; "" for none.
-            stream: the terminal's stream.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
         self._lines: list[str] = []
-        self._lost = 0
         self._file: TextIO | None = None
         self._own = target not in ("", "-")
         if target == "-":
@@ -47,17 +40,18 @@ class AccessLog:
 
     def request(self, scope: Any, status: int, size: int, started: float) -> None:
         """Notes one request that began at `started` (of `time.perf_counter`) and was answered now."""
-        if self._file is None:
+        if self._file is None or len(self._lines) > _MOST_WAITING:
             return
-        if len(self._lines) >= _MOST_WAITING:
-            self._lost += 1
+        now = datetime.now().isoformat(timespec="milliseconds")
+        if len(self._lines) == _MOST_WAITING:
+            self._lines.append(f"{now} more requests are not logged")
             return
         milliseconds = (time.perf_counter() - started) * 1e3
         client = scope.get("client")
         path = scope["raw_path"][:_LONGEST_PATH].decode("latin-1")
         # a path from outside must not write lines or terminal codes of its own
         path = path if path.isascii() and path.isprintable() else ascii(path)
-        who = f"{_stamp()} {client[0] if client else '-'}"
+        who = f"{now} {client[0] if client else '-'}"
         self._lines.append(f"{who} {scope['method']} {path} {status} {size} {milliseconds:.1f}")
 
     def flush(self) -> None:
@@ -65,9 +59,6 @@ class AccessLog:
         if not self._lines or self._file is None:
             return
         lines, self._lines = self._lines, []
-        if self._lost:
-            lines.append(f"{_stamp()} {self._lost} more requests are not logged")
-            self._lost = 0
         try:
             self._file.write("\n".join(lines) + "\n")
             self._file.flush()
@@ -80,7 +71,3 @@ class AccessLog:
         self.flush()
         if self._own and self._file is not None:
             self._file.close()
-
-
-def _stamp(now: Callable[[], datetime] = datetime.now) -> str:
-    return now().isoformat(timespec="milliseconds")

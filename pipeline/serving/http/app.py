@@ -1,134 +1,137 @@
-"""The application: the REST API, health, metrics, OpenAPI and the page, as one ASGI callable."""
+"""The application, one ASGI callable: the REST API below /v1, the page, health, OpenAPI and metrics."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from pipeline.serving.http.access_log import AccessLog
-from pipeline.serving.http.limits import Gate
+from pipeline.serving.http.bodies import ClientGone
+from pipeline.serving.http.hosts import Hosts
 from pipeline.serving.http.openapi import describe
 from pipeline.serving.http.page import Page
-from pipeline.serving.json import json_answer
+from pipeline.serving.http.paths import Target, parse_path
+from pipeline.serving.http.rest import ACTIONS, RestApi
+from pipeline.serving.json_forms.answer import error_json
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.models.batcher import Batcher
 from pipeline.serving.models.manager import Manager
+from pipeline.serving.status import ServingError, bare
 
-_TICK = 0.25
+logger = logging.getLogger(__name__)
+
+_JSON = "application/json"
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, GET",
+    "access-control-allow-headers": "Content-Type",
+}
+
+
+@dataclass
+class Answer:
+    """An HTTP answer; `code` is the status' name in the metrics."""
+
+    body: bytes
+    status: int = 200
+    media: str = _JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    code: str = "OK"
 
 
 class App:
-    """Dispatches requests: paths below /v1/ to the REST API at once, the few others through Starlette."""
+    """Answers requests; every answer is logged, and those below /v1 are counted."""
 
     def __init__(
         self,
         *,
-        rest: Callable[..., Awaitable[None]],
+        rest: RestApi,
         manager: Manager,
-        batcher: Batcher,
         metrics: Metrics,
-        gate: Gate,
         log: AccessLog,
         page: Page,
-        extra: Callable[[], contextlib.AbstractAsyncContextManager[Any]] | None = None,
+        hosts: Hosts,
+        cors: bool,
     ) -> None:
-        """Puts the parts together; `extra` runs as long as the server (the gRPC service)."""
-        self._rest, self._manager, self._batcher = rest, manager, batcher
-        self._metrics, self._gate, self._log, self._page, self._extra = metrics, gate, log, page, extra
-        self._others = Starlette(
-            routes=[
-                Route("/", self._show_page),
-                Route("/about.json", self._about),
-                Route("/healthz", self._health),
-                Route("/readyz", self._ready),
-                Route("/openapi.json", self._openapi),
-                Route("/monitoring/prometheus/metrics", self._show_metrics),
-            ],
-            exception_handlers={HTTPException: _refused},
-            lifespan=self._lifespan,
-        )
+        """Puts the parts together; with `cors` pages of other origins may read the answers."""
+        self._rest, self._manager, self._metrics, self.log = rest, manager, metrics, log
+        self._hosts, self._cors = hosts, _CORS if cors else {}
+        self._pages: dict[str, Callable[[], Answer]] = {
+            "/": lambda: Answer(page.html.encode(), 200, "text/html; charset=utf-8", page.headers),
+            "/about.json": lambda: Answer(orjson.dumps(page.about())),
+            "/healthz": lambda: Answer(b'{"status":"ok"}'),
+            "/readyz": self._ready,
+            "/openapi.json": lambda: Answer(orjson.dumps(describe(list(manager.folders)))),
+            "/monitoring/prometheus/metrics": lambda: Answer(
+                metrics.page(), 200, "text/plain; version=0.0.4; charset=utf-8"
+            ),
+        }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers a request, or runs the server's life."""
-        if scope["type"] == "http" and scope["path"][:4].lower() in ("/v1", "/v1/"):
-            await self._rest(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            await self._others(scope, receive, send)
-            return
+        """Answers one HTTP request."""
         started = time.perf_counter()
-        answered = {"status": 500, "size": 0}
-
-        async def noting(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                answered["status"] = message["status"]
+        path, target = scope["raw_path"].decode("latin-1"), None
+        rest = path[:4].lower() in ("/v1", "/v1/")
+        try:
+            self._hosts.check(scope["headers"])
+            if not rest:
+                answer = self._show(scope["method"], scope["path"])
+            elif scope["method"] == "OPTIONS":
+                answer = Answer(_preflight(scope))
             else:
-                answered["size"] += len(message.get("body", b""))
-            await send(message)
+                target = parse_path(scope["method"], path)
+                answer = Answer(await self._rest.answer(target, scope, receive))
+        except ClientGone:
+            self.log.request(scope, 499, 0, started)
+            return
+        except Exception as error:
+            answer = _refusal(error, f"{scope['method']} {path}")
+        headers = {"content-type": answer.media, "content-length": str(len(answer.body)), **answer.headers}
+        if rest:
+            headers.update(self._cors)
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": answer.body})
+        if rest:
+            self._count(target, answer.code, time.perf_counter() - started)
+        self.log.request(scope, answer.status, len(answer.body), started)
 
-        try:
-            await self._others(scope, receive, noting)
-        finally:
-            self._log.request(scope, answered["status"], answered["size"], started)
+    def _count(self, target: Target | None, code: str, seconds: float) -> None:
+        model = target.model if target and target.model in self._manager.folders else ""
+        method = target.action if target and target.action in ACTIONS else ""
+        self._metrics.request(model=model, method=method, status=code, seconds=seconds, entrypoint="REST")
 
-    @asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        self._batcher.start()
-        self._manager.start()
-        ticking = asyncio.create_task(self._tick())
-        try:
-            async with self._extra() if self._extra else contextlib.nullcontext():
-                yield
-        finally:
-            ticking.cancel()
-            await self._batcher.stop()
-            await asyncio.to_thread(self._manager.stop)
-            self._log.close()
+    def _show(self, method: str, path: str) -> Answer:
+        if path not in self._pages:
+            raise ServingError("NOT_FOUND", "Not Found")
+        if method not in ("GET", "HEAD"):
+            raise ServingError("INVALID_ARGUMENT", "Method Not Allowed", http_status=405)
+        return self._pages[path]()
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            self._gate.sweep(time.monotonic())
-            self._log.flush()
-
-    async def _show_page(self, request: Request) -> Response:
-        return Response(self._page.html, media_type="text/html", headers=self._page.headers)
-
-    async def _about(self, request: Request) -> Response:
-        return _json(self._page.about())
-
-    async def _health(self, request: Request) -> Response:
-        return _json({"status": "ok"})
-
-    async def _ready(self, request: Request) -> Response:
+    def _ready(self) -> Answer:
         if self._manager.ready():
-            return _json({"status": "ready"})
-        return _json({"error": "a model has no version that can answer"}, 503)
-
-    async def _openapi(self, request: Request) -> Response:
-        return _json(describe(list(self._manager.folders)))
-
-    async def _show_metrics(self, request: Request) -> Response:
-        return Response(self._metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+            return Answer(b'{"status":"ready"}')
+        return Answer(error_json("a model has no version that can answer"), 503)
 
 
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(document), status, media_type="application/json")
+def _refusal(error: Exception, request: str) -> Answer:
+    problem = bare(error)
+    if problem.code == "INTERNAL" and not isinstance(error, ServingError):
+        logger.exception("%s", request)
+    headers = {}
+    if problem.http_status == 413:
+        headers["connection"] = "close"
+    if problem.http_status in (429, 503):
+        headers["retry-after"] = "1"
+    return Answer(error_json(problem.message), problem.http_status, _JSON, headers, problem.code)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return Response(
-        json_answer.error_json(error.detail), error.status_code, error.headers, media_type="application/json"
-    )
+def _preflight(scope: Any) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"origin" and value.startswith((b"http://", b"https://")):
+            return b""
+    raise ServingError("FAILED_PRECONDITION", "Origin header is missing in CORS preflight")

@@ -1,8 +1,9 @@
 """The connection's limits: how many, how slow, how large. A protocol for uvicorn that keeps them.
 
-uvicorn waits for ever for a request's header and body. Here each connection remembers since when it
-waits, and `sweep`, called about once a second, ends those that are late with 408. Connections over the
-limit get 503, headers over the limit 431, announced bodies over the limit 413: before a byte is kept.
+uvicorn waits for ever for a request's header and body, and keeps trailers of any size. Here each
+connection remembers since when it waits, and `sweep`, called a few times a second, ends those that are late
+with 408. Connections over the limit get 503, headers and trailers over the limit 431, announced bodies
+over the limit 413: before a byte is kept.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pipeline.serving.json.json_answer import error_json
+from pipeline.serving.http.bodies import too_large
+from pipeline.serving.json_forms.answer import error_json
 
 MAX_HEADER = 32 * 1024
 _LINGER_SECONDS, _LINGER_BYTES = 2.0, 8 * 1024 * 1024
+_TOO_LONG = f"The request's header, or what follows its body, is larger than {MAX_HEADER} bytes."
 
 
 @dataclass
@@ -59,7 +62,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self.body_since: float | None = None
         self.write_since: float | None = None
         self.refused_since: float | None = None
-        self.header_bytes = 0
+        # bytes since the request's begin, its header's end or the last part of its body, whatever was last
+        self.framing = 0
         self.discarded = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -79,7 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser, counting a header's bytes; after a refusal throws the bytes away."""
+        """Feeds the parser, counting what is no body; after a refusal throws the bytes away."""
         if self.refused_since is not None:
             self.discarded += len(data)
             if self.discarded > _LINGER_BYTES:
@@ -88,23 +92,33 @@ class LimitedProtocol(HttpToolsProtocol):
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.header_since is None and self.body_since is None:
             self.header_since = time.monotonic()
-        if self.header_since is not None:
-            self.header_bytes += len(data)
+        self.framing += len(data)
         super().data_received(data)
-        if self.header_since is not None and self.header_bytes > MAX_HEADER and self.refused_since is None:
-            self.refuse(431, f"The request's header is larger than {MAX_HEADER} bytes.")
+        waits = self.header_since is not None or self.body_since is not None
+        if waits and self.framing > MAX_HEADER:
+            self.refuse(431, _TOO_LONG)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps a connection whose client only stopped sending until its whole request is answered."""
+        waits = self.cycle is not None and not self.cycle.response_complete and self.body_since is None
+        if waits:
+            self.cycle.keep_alive = False
+        return waits
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keeps a header; a trailer, which comes after the body, is dropped."""
+        if self.body_since is None:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begins the request, unless its announced body is too large."""
-        fed, self.header_since, self.header_bytes = self.header_bytes, None, 0
+        fed, self.header_since, self.framing = self.framing, None, 0
         if self.refused_since is not None:
             return
         # what was fed may hold a body too, so that only a suspicion is measured
-        if (
-            fed > MAX_HEADER
-            and len(self.url) + sum(len(a) + len(b) + 4 for a, b in self.headers) > MAX_HEADER
-        ):
-            self.refuse(431, f"The request's header is larger than {MAX_HEADER} bytes.")
+        size = len(self.url) + sum(len(a) + len(b) + 4 for a, b in self.headers) if fed > MAX_HEADER else 0
+        if size > MAX_HEADER:
+            self.refuse(431, _TOO_LONG)
             return
         for name, value in self.headers:
             if name == b"content-length" and int(value) > self.gate.max_body:
@@ -115,12 +129,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Passes a part of the body on, unless the request was refused."""
+        self.framing = 0
         if self.refused_since is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Ends the wait for the body."""
-        self.body_since = None
+        self.body_since, self.framing = None, 0
         if self.refused_since is None:
             super().on_message_complete()
 
@@ -140,18 +155,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Ends the connection if it is late."""
+        gate = self.gate
         if self.refused_since is not None:
             if now - self.refused_since > _LINGER_SECONDS:
                 self.transport.abort()
-        elif self.header_since is not None and now - self.header_since > self.gate.header_timeout:
-            if not self.header_bytes:
+        elif self.header_since is not None and now - self.header_since > gate.header_timeout:
+            if not self.framing:
                 # a connection opened in advance, as browsers do: nothing was asked
                 self.transport.close()
                 return
-            self.refuse(408, f"The request's header did not come within {self.gate.header_timeout:g} s.")
-        elif self.body_since is not None and now - self.body_since > self.gate.body_timeout:
-            self.refuse(408, f"The request's body did not come within {self.gate.body_timeout:g} s.")
-        elif self.write_since is not None and now - self.write_since > self.gate.body_timeout:
+            self.refuse(408, f"The request's header did not come within {gate.header_timeout:g} s.")
+        elif self.body_since is not None and now - self.body_since > gate.body_timeout:
+            self.refuse(408, f"The request's body did not come within {gate.body_timeout:g} s.")
+        elif self.write_since is not None and now - self.write_since > gate.body_timeout:
             self.transport.abort()
 
     def refuse(self, status: int, message: str) -> None:
@@ -177,8 +193,3 @@ class LimitedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-
-
-def too_large(limit: int) -> str:
-    """Returns the text of 413."""
-    return f"The request's body is larger than the {limit} bytes allowed."

@@ -6,6 +6,7 @@ from typing import Any
 
 _ERRORS = {
     "400": "The URL, the JSON or an input is wrong.",
+    "403": "The Host or Origin is none of the server's names.",
     "404": "No such model or version.",
     "408": "The request came too slowly.",
     "413": "The body is too large.",
@@ -13,6 +14,24 @@ _ERRORS = {
     "500": "The model failed.",
     "501": "JSON cannot carry this data type.",
     "503": "The queue is full, or no version is loaded.",
+}
+_LIST: dict[str, Any] = {"type": "array", "minItems": 1}
+_SCHEMAS: dict[str, Any] = {
+    "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+    "Predict": {
+        "type": "object",
+        "description": "Either `instances` (rows) or `inputs` (columns).",
+        "properties": {"signature_name": {"type": "string"}, "instances": _LIST, "inputs": {}},
+    },
+    "Examples": {
+        "type": "object",
+        "required": ["examples"],
+        "properties": {
+            "signature_name": {"type": "string"},
+            "context": {"type": "object"},
+            "examples": {**_LIST, "items": {"type": "object"}},
+        },
+    },
 }
 
 
@@ -26,16 +45,18 @@ def describe(models: list[str]) -> dict[str, Any]:
     ):
         parameters = [_parameter("model", {"type": "string", "enum": models}), *which]
         base = "/v1/models/{model}" + prefix
-        paths[base] = {"get": _get("State of the model's versions", parameters)}
-        paths[base + "/metadata"] = {"get": _get("Signatures of the model", parameters)}
+        paths[base] = {"get": _operation("State of the model's versions", parameters)}
+        paths[base + "/metadata"] = {"get": _operation("Signatures of the model", parameters)}
         for action, schema in (("predict", "Predict"), ("classify", "Examples"), ("regress", "Examples")):
-            paths[f"{base}:{action}"] = {"post": _post(action, schema, parameters)}
+            body = {"required": True, "content": _content(schema)}
+            operation = {**_operation(action.capitalize(), parameters), "requestBody": body}
+            paths[f"{base}:{action}"] = {"post": operation}
     for path, summary in (
         ("/healthz", "The server runs"),
         ("/readyz", "Every model can answer"),
         ("/about.json", "What the page needs to know"),
     ):
-        paths[path] = {"get": _get(summary, [])}
+        paths[path] = {"get": _operation(summary, [])}
     metrics = {"200": {"description": "Prometheus text", "content": {"text/plain": {}}}}
     paths["/monitoring/prometheus/metrics"] = {"get": {"summary": "Measurements", "responses": metrics}}
     return {
@@ -55,49 +76,13 @@ def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+def _content(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
-def _responses() -> dict[str, Any]:
-    error = _body({"$ref": "#/components/schemas/Error"})
-    answers: dict[str, Any] = {"200": {"description": "The answer", "content": _body({"type": "object"})}}
-    for status, text in _ERRORS.items():
-        answers[status] = {"description": text, "content": error}
-    return answers
-
-
-def _get(summary: str, parameters: list[Any]) -> dict[str, Any]:
-    return {"summary": summary, "parameters": parameters, "responses": _responses()}
-
-
-def _post(action: str, schema: str, parameters: list[Any]) -> dict[str, Any]:
-    return {
-        "summary": action.capitalize(),
-        "parameters": parameters,
-        "requestBody": {"required": True, "content": _body({"$ref": f"#/components/schemas/{schema}"})},
-        "responses": _responses(),
+def _operation(summary: str, parameters: list[Any]) -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        status: {"description": text, "content": _content("Error")} for status, text in _ERRORS.items()
     }
-
-
-_SCHEMAS: dict[str, Any] = {
-    "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
-    "Predict": {
-        "type": "object",
-        "description": "Either `instances` (rows) or `inputs` (columns).",
-        "properties": {
-            "signature_name": {"type": "string"},
-            "instances": {"type": "array", "minItems": 1},
-            "inputs": {},
-        },
-    },
-    "Examples": {
-        "type": "object",
-        "required": ["examples"],
-        "properties": {
-            "signature_name": {"type": "string"},
-            "context": {"type": "object"},
-            "examples": {"type": "array", "minItems": 1, "items": {"type": "object"}},
-        },
-    },
-}
+    answers["200"] = {"description": "The answer", "content": {"application/json": {}}}
+    return {"summary": summary, "parameters": parameters, "responses": answers}

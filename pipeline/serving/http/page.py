@@ -8,6 +8,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
+from pipeline.exported.layout import DEFAULT
 from pipeline.serving.models.manager import Manager
 from pipeline.serving.status import ServingError
 
@@ -26,23 +27,13 @@ class Page:
         """Reads the page; `model` and `generator` are names of served models."""
         self._manager, self._model, self._generator, self._max_body = manager, model, generator, max_body
         self.html = (files("pipeline.serving.http") / "page.html").read_text(encoding="utf-8")
-        hashes: dict[str, list[str]] = {"script": [], "style": []}
+        policy = ["default-src 'none'", "img-src data: blob:", "connect-src 'self'"]
+        policy += ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
         for tag, text in _INLINE.findall(self.html):
             digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-            hashes[tag].append(f"'sha256-{digest}'")
+            policy.append(f"{tag}-src 'sha256-{digest}'")
         self.headers = {
-            "content-security-policy": "; ".join(
-                (
-                    "default-src 'none'",
-                    f"script-src {' '.join(hashes['script'])}",
-                    f"style-src {' '.join(hashes['style'])}",
-                    "img-src data: blob:",
-                    "connect-src 'self'",
-                    "base-uri 'none'",
-                    "form-action 'none'",
-                    "frame-ancestors 'none'",
-                )
-            ),
+            "content-security-policy": "; ".join(policy),
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
             "cache-control": "no-cache",
@@ -63,8 +54,8 @@ class Page:
         except ServingError as error:
             return {**document, "error": error.message}
         try:
-            inputs = model.signatures.get("serving_default")
-            shape = next(iter(inputs.inputs.values())).shape if inputs and inputs.inputs else None
+            default = model.signatures.get(DEFAULT)
+            shape = next(iter(default.inputs.values())).shape if default and default.inputs else None
             document.update(
                 version=model.version,
                 class_names=list(model.class_names),

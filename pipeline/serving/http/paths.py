@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from pipeline.serving.settings import MAX_VERSION
+from pipeline.exported.layout import MAX_VERSION
 from pipeline.serving.status import invalid
 
 _WHICH = r"(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?"

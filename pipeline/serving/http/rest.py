@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API below /v1: one request in, status and JSON out.
+"""TensorFlow Serving's REST API below /v1: a target and a body in, JSON out.
 
 The order of the checks is TensorFlow Serving's (`model_servers/http_rest_api_handler.cc`): the URL, the
 JSON, then the model, then the signature and its inputs.
@@ -6,98 +6,46 @@ JSON, then the model, then the signature and its inputs.
 
 from __future__ import annotations
 
-import logging
-import time
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-import numpy as np
 import orjson
 
-from pipeline.serving import images
-from pipeline.serving.http.access_log import AccessLog
-from pipeline.serving.http.body import BodyReader, ClientGone
-from pipeline.serving.http.paths import Target, parse_path
-from pipeline.serving.json import json_answer, json_document, json_examples, json_predict
-from pipeline.serving.json.json_numbers import NumberReader
-from pipeline.serving.metrics import Metrics
-from pipeline.serving.models import dtypes, inference
-from pipeline.serving.models.batcher import Batcher
+from pipeline.serving.http.bodies import Bodies
+from pipeline.serving.http.paths import Target
+from pipeline.serving.json_forms import answer, document, examples, predict
+from pipeline.serving.json_forms.numbers import NumberReader
+from pipeline.serving.models import inference, protos
+from pipeline.serving.models.computing import Computing
 from pipeline.serving.models.manager import Manager
 from pipeline.serving.models.model import Model
 from pipeline.serving.models.signature import Signature
-from pipeline.serving.status import ServingError, bare, invalid
+from pipeline.serving.status import invalid
 
-logger = logging.getLogger(__name__)
-
-_JSON = (b"content-type", b"application/json")
-_CORS = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"Content-Type"),
-]
+ACTIONS = ("predict", "classify", "regress")
+_LARGE = 64 * 1024
+_T = TypeVar("_T")
 
 
 class RestApi:
-    """An ASGI application for the paths below /v1."""
+    """Answers targets."""
 
-    def __init__(
-        self,
-        *,
-        manager: Manager,
-        batcher: Batcher,
-        bodies: BodyReader,
-        metrics: Metrics,
-        log: AccessLog,
-        max_pixels: int,
-        cors: bool,
-    ) -> None:
-        """Puts the parts together; `max_pixels` is the largest encoded image."""
-        self._manager, self._batcher, self._bodies = manager, batcher, bodies
-        self._metrics, self._log, self._max_pixels, self._cors = metrics, log, max_pixels, cors
+    def __init__(self, *, manager: Manager, computing: Computing, bodies: Bodies) -> None:
+        self._manager, self._computing, self._bodies = manager, computing, bodies
         self._numbers = NumberReader()
+        # one thread: large bodies wait for each other, and small ones for none
+        self._aside = ThreadPoolExecutor(1, "large bodies")
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one HTTP request."""
-        started = time.perf_counter()
-        path = scope["raw_path"].decode("latin-1")
-        target: Target | None = None
-        code, headers = "OK", [_JSON]
-        status = 200
-        try:
-            if scope["method"] == "OPTIONS":
-                answer = _preflight(scope)
-            else:
-                target = parse_path(scope["method"], path)
-                answer = await self._answer(target, scope, receive)
-        except ClientGone:
-            self._log.request(scope, 499, 0, started)
-            return
-        except Exception as error:
-            problem = bare(error)
-            if problem.code == "INTERNAL" and not isinstance(error, ServingError):
-                logger.exception("%s %s", scope["method"], path)
-            code, status, answer = problem.code, problem.http_status, json_answer.error_json(problem.message)
-            if status == 413:
-                headers.append((b"connection", b"close"))
-            if status in (429, 503):
-                headers.append((b"retry-after", b"1"))
-        headers.append((b"content-length", str(len(answer)).encode()))
-        if self._cors:
-            headers += _CORS
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
-        known = target is not None and target.model in self._manager.folders
-        self._metrics.request(
-            model=target.model if target and known else "",
-            method=target.action if target and target.action in _ACTIONS else "",
-            status=code,
-            seconds=time.perf_counter() - started,
-            entrypoint="REST",
-        )
-        self._log.request(scope, status, len(answer), started)
+    async def answer(self, target: Target, scope: Any, receive: Any) -> bytes:
+        """Returns the JSON of an answer.
 
-    async def _answer(self, target: Target, scope: Any, receive: Any) -> bytes:
-        if target.action in _ACTIONS:
+        Raises:
+            ServingError: what is wrong with the request, or what the model said.
+            ClientGone: the connection closed before the body was whole.
+        """
+        if target.action in ACTIONS:
             body, size = await self._bodies.read(scope, receive)
             try:
                 if target.action == "predict":
@@ -116,6 +64,12 @@ class RestApi:
         # as there, a label chooses nothing here: the answer is about all versions
         return _indented(self._manager.status(target.model, target.version))
 
+    async def _beside(self, size: int, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Calls a function, off the event loop where it works on more than a little."""
+        if size < _LARGE:
+            return function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function, *arguments)
+
     async def _predict(self, target: Target, body: bytes) -> bytes:
         held: list[Model] = []
 
@@ -127,73 +81,32 @@ class RestApi:
         try:
             read = self._numbers.read(body, find)
             if read is None:
-                document = json_document.parse(body)
-                signature = find(json_predict.signature_name(document))
-                inputs, form = json_predict.predict_inputs(document, signature)
+                parsed = await self._beside(len(body), document.parse, body)
+                signature = find(predict.signature_name(parsed))
+                inputs, form = await self._beside(len(body), predict.predict_inputs, parsed, signature)
             else:
                 signature, inputs, form = read
-            outputs = await self.compute(held[0], signature, inputs)
-            return json_answer.predict_json(outputs, form)
+            outputs = await self._computing.compute(held[0], signature, inputs)
+            size = sum(8 * array.size for array in outputs.values())
+            return await self._beside(size, answer.predict_json, outputs, form)
         finally:
             for model in held:
                 model.release()
 
     async def _examples(self, target: Target, body: bytes) -> bytes:
-        document = json_document.parse(body)
-        name = json_predict.signature_name(document)
-        serialized = json_examples.examples(document)
+        parsed = await self._beside(len(body), document.parse, body)
+        name = predict.signature_name(parsed)
+        values = protos.as_strings(await self._beside(len(body), examples.examples, parsed))
         model = self._manager.acquire(target.model, target.version, target.label)
         try:
-            signature = examples_signature(model, name, target.action)
-            values = np.empty(len(serialized), object)
-            values[:] = serialized
-            outputs = await self.compute(model, signature, {inference.INPUTS: values})
+            signature = protos.examples_signature(model, name, target.action)
+            outputs = await self._computing.compute(model, signature, {inference.INPUTS: values})
         finally:
             model.release()
         if target.action == "classify":
-            return json_answer.classify_json(*inference.classes_and_scores(outputs, len(values)))
-        return json_answer.regress_json(inference.regressions(outputs, len(values)))
-
-    async def compute(
-        self, model: Model, signature: Signature, inputs: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """Checks the inputs and has the worker compute them; the model must be acquired.
-
-        Raises:
-            ServingError: a wrong shape, too large an image, a full queue, or what the model said.
-        """
-        model.check(signature, inputs)
-        costs: list[int] = []
-        if signature.decodes_images:
-            for name, spec in signature.inputs.items():
-                if spec.dtype == dtypes.STRING:
-                    costs = images.costs(inputs[name].flat, self._max_pixels, signature.parses_examples)
-        return await self._batcher.submit(model, signature, inputs, costs)
+            return answer.classify_json(*inference.classes_and_scores(outputs, len(values)))
+        return answer.regress_json(inference.regressions(outputs, len(values)))
 
 
-_ACTIONS = ("predict", "classify", "regress")
-
-
-def examples_signature(model: Model, name: str, action: str) -> Signature:
-    """Returns the signature that a classify or regress request asks for, checked.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT, none of this name, or one that cannot do it.
-    """
-    name = name or "serving_default"
-    if name not in model.signatures:
-        raise invalid("No signature was found with the name: ", name)
-    signature = model.signatures[name]
-    (inference.check_classify if action == "classify" else inference.check_regress)(signature)
-    return signature
-
-
-def _indented(document: dict[str, Any]) -> bytes:
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
-
-
-def _preflight(scope: Any) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"origin" and value.startswith((b"http://", b"https://")):
-            return b""
-    raise ServingError("FAILED_PRECONDITION", "Origin header is missing in CORS preflight")
+def _indented(printed: dict[str, Any]) -> bytes:
+    return orjson.dumps(printed, option=orjson.OPT_INDENT_2) + b"\n"

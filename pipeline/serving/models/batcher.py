@@ -145,13 +145,16 @@ class Batcher:
         return batch
 
     def _run(self, batch: list[Job]) -> None:
+        # nobody waits for the answer of a client that left
+        left = [job for job in batch if job.future.cancelled()]
+        batch = [job for job in batch if not job.future.cancelled()]
+        done: list[tuple[Job, Outputs | ServingError]]
         try:
-            done: list[tuple[Job, Outputs | ServingError]] = list(
-                zip(batch, self._together(batch), strict=True)
-            )
+            done = list(zip(batch, self._together(batch) if batch else (), strict=True))
         except Exception as error:
             # one bad image must not fail its neighbours: each alone, then
             done = [(job, self._alone(job) if len(batch) > 1 else bare(error)) for job in batch]
+        done += [(job, ServingError("CANCELLED", "the client left")) for job in left]
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._resolve, done)
 

@@ -16,39 +16,29 @@ from pipeline.serving.status import invalid
 INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
 
 
-def check_classify(signature: Signature) -> None:
-    """Checks that a signature can classify: `inputs` to `classes` and/or `scores`.
+def check_signature(signature: Signature, action: str) -> None:
+    """Checks that a signature can classify (`inputs` to `classes` and/or `scores`) or regress (to `outputs`).
 
     Raises:
         ServingError: INVALID_ARGUMENT.
     """
+    most, word = (2, "classification") if action == "classify" else (1, "regression")
     if len(signature.inputs) != 1:
         raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) not in (1, 2):
-        raise invalid("Expected one or two output Tensors, found ", len(signature.outputs))
-    if INPUTS not in signature.inputs:
-        raise invalid("No classification inputs found in SignatureDef: ", signature.text)
-    if CLASSES not in signature.outputs and SCORES not in signature.outputs:
-        raise invalid(
-            "Expected classification signature outputs to contain at least one of ",
-            f'"{CLASSES}" or "{SCORES}". Signature was: {signature.text}',
-        )
-
-
-def check_regress(signature: Signature) -> None:
-    """Checks that a signature can regress: `inputs` to `outputs`.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT.
-    """
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    if len(signature.outputs) != 1:
-        raise invalid("Expected one output Tensor.")
-    if INPUTS not in signature.inputs:
-        raise invalid("No regression inputs found in SignatureDef: ", signature.text)
-    if OUTPUTS not in signature.outputs:
-        raise invalid("No regression outputs found in SignatureDef: ", signature.text)
+    if not 1 <= len(signature.outputs) <= most:
+        number = "one or two output Tensors" if most == 2 else "one output Tensor"
+        raise invalid(f"Expected {number}, found {len(signature.outputs)}")
+    wanted = {CLASSES, SCORES} if action == "classify" else {OUTPUTS}
+    for what, names, found in (
+        ("inputs", {INPUTS}, signature.inputs),
+        ("outputs", wanted, signature.outputs),
+    ):
+        if not names & found.keys():
+            listed = " or ".join(sorted(names))
+            raise invalid(
+                f"No {word} {what} found in SignatureDef {signature.name}: expected {listed}, "
+                f"found {','.join(found)}"
+            )
 
 
 def classes_and_scores(
@@ -61,19 +51,13 @@ def classes_and_scores(
     """
     labels, scores = outputs.get(CLASSES), outputs.get(SCORES)
     for name, array, kind, word in (("classes", labels, "O", "STRING"), ("scores", scores, "f", "FLOAT")):
-        if array is None:
-            continue
-        if array.ndim != 2:
-            raise invalid("Expected Tensor shape: [batch_size num_classes] but got ", _shape(array))
-        if array.dtype.kind != kind:
-            raise invalid(f"Expected {name} Tensor of DT_{word}. Got: {array.dtype.name}")
-        if len(array) != count:
-            raise invalid(f"Expected {name} output batch size of {count}. Got: {len(array)}")
-    if labels is not None and scores is not None and labels.shape[1] != scores.shape[1]:
-        raise invalid(
-            "Tensors class and score should match in dim_size(1). Got ",
-            f"{labels.shape[1]} vs. {scores.shape[1]}",
-        )
+        if array is not None and (array.ndim != 2 or array.dtype.kind != kind or len(array) != count):
+            raise invalid(
+                f"Expected {name} Tensor of DT_{word}, shape [{count}, num_classes]. "
+                f"Got: {array.dtype.name} {list(array.shape)}"
+            )
+    if labels is not None and scores is not None and labels.shape != scores.shape:
+        raise invalid(f"Tensors class and score should match: {list(labels.shape)} vs. {list(scores.shape)}")
     return labels, scores
 
 
@@ -84,17 +68,9 @@ def regressions(outputs: Mapping[str, np.ndarray], count: int) -> np.ndarray:
         ServingError: INVALID_ARGUMENT, an output of another shape or type.
     """
     values = outputs[OUTPUTS]
-    if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
+    if values.shape not in ((count,), (count, 1)) or values.dtype != np.float32:
         raise invalid(
-            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got ",
-            _shape(values),
+            f"Expected output Tensor of DT_FLOAT, shape [{count}] or [{count}, 1]. "
+            f"Got: {values.dtype.name} {list(values.shape)}"
         )
-    if len(values) != count:
-        raise invalid(f"Input batch size did not match output batch size: {count} vs. {len(values)}")
-    if values.dtype != np.float32:
-        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {values.dtype.name}")
     return values.reshape(-1)
-
-
-def _shape(array: np.ndarray) -> str:
-    return "[" + ",".join(map(str, array.shape)) + "]"

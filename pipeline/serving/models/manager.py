@@ -10,18 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.exported.layout import GRAPH_FILES, find_versions
 from pipeline.serving.models.model import Model
-from pipeline.serving.models.versions import Identity, find_versions, identity
 from pipeline.serving.settings import VersionPolicy
 from pipeline.serving.status import CODES, ServingError, bare, invalid, not_found
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 _REMEMBERED = 16
+Identity = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass
@@ -113,8 +115,16 @@ class Manager:
                     version.model.retire()
 
     def _watch(self) -> None:
+        said = ""
         while not self._stop.wait(self._poll):
-            self.look()
+            try:
+                self.look()
+                said = ""
+            except Exception as error:
+                # the next look may find it mended; what is loaded serves on
+                if said != repr(error):
+                    said = repr(error)
+                    self._say(f"cannot look for versions, and will try again: {said}")
 
     def acquire(self, name: str, number: int | None = None, label: str | None = None) -> Model:
         """Returns a model for one request, which must `release` it.
@@ -143,9 +153,10 @@ class Manager:
         raise not_found("Servable not found for request: ", asked)
 
     def ready(self) -> bool:
-        """True if every model has an available version."""
+        """True if every model has an available version, and new ones are still looked for."""
         with self._lock:
-            return all(any(v.model for v in table.values()) for table in self._versions.values())
+            loaded = all(any(v.model for v in table.values()) for table in self._versions.values())
+        return loaded and (self._thread.is_alive() or not self._thread.ident)
 
     def available(self, name: str) -> list[int]:
         """Returns the versions of a model that can answer, ascending."""
@@ -164,20 +175,18 @@ class Manager:
             raise not_found("Could not find version ", number, " of model ", name)
         if not table:
             raise not_found("Could not find any versions of model ", name)
-        chosen = (
-            [table[number]] if number is not None else [table[key] for key in sorted(table, reverse=True)]
-        )
+        shown = table if number is None else {number}
         return {
             "model_version_status": [
                 {
-                    "version": str(version.number),
-                    "state": version.state,
+                    "version": str(key),
+                    "state": table[key].state,
                     "status": {
-                        "error_code": version.error.code if version.error else CODES[0],
-                        "error_message": version.error.message if version.error else "",
+                        "error_code": error.code if (error := table[key].error) else CODES[0],
+                        "error_message": error.message if error else "",
                     },
                 }
-                for version in chosen
+                for key in sorted(shown, reverse=True)
             ]
         }
 
@@ -192,10 +201,10 @@ class Manager:
             chosen = self.policy.choose(found)
             for number in chosen:
                 if not self._stop.is_set():
-                    self._bring(name, number, found[number])
+                    self._load_if_new(name, number, found[number])
             self._let_go(name, set(chosen))
 
-    def _bring(self, name: str, number: int, folder: Path) -> None:
+    def _load_if_new(self, name: str, number: int, folder: Path) -> None:
         with self._lock:
             version = self._versions[name].setdefault(number, Version(number))
         files = identity(folder)
@@ -231,26 +240,29 @@ class Manager:
 
     def _let_go(self, name: str, chosen: set[int]) -> None:
         """Retires versions that the policy no longer chooses, once another can take their requests."""
-        retired = []
         with self._lock:
             table = self._versions[name]
             if not any(table[number].model for number in chosen):
                 return
-            for number, version in table.items():
-                if number not in chosen and version.state != END:
-                    version.state = END
-                    version.files = ()
-                    if version.model:
-                        retired.append(version)
-            models = [(version.number, version.model) for version in retired]
-            for version in retired:
-                version.model = None
-            ended = sorted(
-                key for key, version in table.items() if version.state == END and key not in chosen
-            )
-            for number in ended[:-_REMEMBERED]:
-                del table[number]
+            gone = [version for key, version in sorted(table.items()) if key not in chosen]
+            models = [(version.number, version.model) for version in gone if version.model]
+            for version in gone:
+                version.state, version.files, version.model = END, (), None
+            for version in gone[:-_REMEMBERED]:
+                del table[version.number]
         for number, model in models:
-            assert model is not None
             model.retire()
             self._say(f"let go of {name} version {number}")
+
+
+def identity(folder: Path) -> Identity:
+    """Returns what changes when a version's files are replaced: names, inodes, sizes and times."""
+    marks = []
+    variables = folder / "variables"
+    with suppress(OSError):
+        within = sorted(variables.iterdir()) if variables.is_dir() else []
+        for path in (folder, *(folder / name for name in GRAPH_FILES), variables, *within):
+            with suppress(OSError):
+                stat = path.stat()
+                marks.append((path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(marks)

@@ -16,12 +16,10 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 
+from pipeline.exported.layout import DEFAULT, read_class_names
 from pipeline.serving import images
-from pipeline.serving.models import dtypes
-from pipeline.serving.models.signature import Signature, TensorSpec, read_signatures
+from pipeline.serving.models.signature import Signature, read_signatures
 from pipeline.serving.status import from_exception, invalid, not_found
-
-DEFAULT_SIGNATURE = "serving_default"
 
 
 class Model:
@@ -30,7 +28,7 @@ class Model:
     Attributes:
         name, version: what it answers to.
         signatures: by name.
-        definitions: serialised SignatureDef protos by name.
+        definitions: SignatureDef protos by name.
         class_names: lines of its class-name asset, () without one.
     """
 
@@ -59,22 +57,14 @@ class Model:
                     self._session, [tf.saved_model.SERVING], str(folder)
                 )
             self.signatures = read_signatures(meta_graph)
-            self.definitions = {
-                key: value.SerializeToString() for key, value in meta_graph.signature_def.items()
-            }
-            self._printed = {
-                key: json_format.MessageToDict(
-                    value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-                )
-                for key, value in meta_graph.signature_def.items()
-            }
+            self.definitions = dict(meta_graph.signature_def)
             for key, signature in self.signatures.items():
                 if signature.inputs and signature.outputs:
                     self._calls[key] = self._session.make_callable(
                         [spec.tensor for spec in signature.outputs.values()],
                         [spec.tensor for spec in signature.inputs.values()],
                     )
-            self.class_names = _read_class_names(folder)
+            self.class_names = read_class_names(folder)
         except Exception as error:
             self._session.close()
             if isinstance(error, OSError):
@@ -88,23 +78,10 @@ class Model:
         Raises:
             ServingError: INVALID_ARGUMENT, there is none of this name.
         """
-        name = name or DEFAULT_SIGNATURE
+        name = name or DEFAULT
         if name not in self.signatures:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
         return self.signatures[name]
-
-    def check(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
-        """Checks that the arrays have shapes the signature takes.
-
-        Raises:
-            ServingError: INVALID_ARGUMENT, naming the input, its shape and the shape wanted.
-        """
-        for name, spec in signature.inputs.items():
-            if not spec.admits(inputs[name].shape):
-                raise invalid(
-                    f"Input {name!r} has shape {list(inputs[name].shape)}; signature "
-                    f"{signature.name!r} takes {list(spec.shape or ())} (-1 is any size)."
-                )
 
     def run(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Computes a signature's outputs.
@@ -122,7 +99,7 @@ class Model:
         if signature.decodes_images:
             inputs = {
                 name: images.decodable(inputs[name], signature.parses_examples)
-                if spec.dtype == dtypes.STRING
+                if spec.dtype == tf.string.as_datatype_enum
                 else inputs[name]
                 for name, spec in signature.inputs.items()
             }
@@ -130,16 +107,19 @@ class Model:
             values = self._calls[signature.name](*(inputs[name] for name in signature.inputs))
         except Exception as error:
             raise from_exception(error) from error
-        return {
-            name: _as_array(value, spec)
-            for (name, spec), value in zip(signature.outputs.items(), values, strict=True)
-        }
+        return {name: _as_array(value) for name, value in zip(signature.outputs, values, strict=True)}
 
     def metadata(self) -> dict[str, Any]:
         """Returns the answer of `GET .../metadata`, as TensorFlow Serving prints its protos."""
+        printed = {
+            key: json_format.MessageToDict(
+                value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            )
+            for key, value in self.definitions.items()
+        }
         return {
             "model_spec": {"name": self.name, "signature_name": "", "version": str(self.version)},
-            "metadata": {"signature_def": {"signature_def": self._printed}},
+            "metadata": {"signature_def": {"signature_def": printed}},
         }
 
     def acquire(self) -> Model:
@@ -165,18 +145,8 @@ class Model:
             self._session.close()
 
 
-def _as_array(value: Any, spec: TensorSpec) -> np.ndarray:
+def _as_array(value: Any) -> np.ndarray:
     # a scalar string comes as bytes, every other scalar as a NumPy scalar
     if isinstance(value, np.ndarray):
         return value
-    return np.array(value, object if spec.dtype == dtypes.STRING else None)
-
-
-def _read_class_names(folder: Path) -> tuple[str, ...]:
-    """Reads the asset with one class name a line: `class_names.txt`, or the only text file there is."""
-    assets = folder / "assets"
-    named = assets / "class_names.txt"
-    found = [named] if named.is_file() else sorted(assets.glob("*.txt"))
-    if len(found) != 1:
-        return ()
-    return tuple(found[0].read_text(encoding="utf-8").splitlines())
+    return np.array(value, object if isinstance(value, bytes) else None)

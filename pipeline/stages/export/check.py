@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.child_processes import search_path
 from pipeline.errors import GateRefused
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ TOLERANCE = 1e-5
 # a pixel at a rounding border may fall to either side
 PIXEL_TOLERANCE = 1.0
 TIMEOUT_SECONDS = 900
-_PACKAGES = Path(__file__).resolve().parents[3]
 
 
 def check_savedmodels(cases: Mapping[Path, Sequence[Case]]) -> dict[Path, dict[str, float]]:
@@ -99,9 +99,8 @@ def _answers(cases: Mapping[Path, Sequence[Case]]) -> Mapping[str, np.ndarray]:
 
 
 def _run_afresh(arguments: Sequence[str]) -> None:
-    search = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
     # the processor's answers are the reference; the parent may hold all of an accelerator's memory
-    environment = {"PYTHONPATH": os.pathsep.join(search), "CUDA_VISIBLE_DEVICES": "-1"}
+    environment = {"PYTHONPATH": search_path(), "CUDA_VISIBLE_DEVICES": "-1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pipeline.stages.export.check", *arguments],
@@ -130,7 +129,8 @@ def _main(arguments: Sequence[str]) -> None:
     # isort: split
     import tensorflow as tf
 
-    from pipeline.exported.prediction_log import WARMUP_FILE, Request, read_requests
+    from pipeline.exported.layout import WARMUP_FILE
+    from pipeline.exported.prediction_log import Request, read_requests
 
     def answer(model: Any, request: Request) -> dict[str, np.ndarray]:
         tensors = {name: tf.constant(value) for name, value in request.inputs.items()}

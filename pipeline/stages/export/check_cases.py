@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pipeline.exported import layout
 from pipeline.exported.prediction_log import Request
 from ssgan_tf.records import UNLABELLED, example_bytes
 from ssgan_tf.savedmodel import classifier_probabilities
@@ -38,10 +39,10 @@ def classifier_requests(images: np.ndarray) -> dict[str, Request]:
     ]
     return _by_signature(
         [
-            Request("serving_default", {"image": images.astype(np.float32)}),
-            Request("serving_uint8", {"image": images}),
-            Request("serving_bytes", {"image_bytes": np.array(encoded, object)}),
-            Request("classify", {"inputs": np.array(examples, object)}),
+            Request(layout.DEFAULT, {"image": images.astype(np.float32)}),
+            Request(layout.UINT8, {"image": images}),
+            Request(layout.BYTES, {"image_bytes": np.array(encoded, object)}),
+            Request(layout.CLASSIFY, {"inputs": np.array(examples, object)}),
         ]
     )
 
@@ -51,9 +52,9 @@ def generator_requests(latent: np.ndarray) -> dict[str, Request]:
     drawn = {"count": np.array(len(latent), np.int32), "seed": np.array(0, np.int32)}
     return _by_signature(
         [
-            Request("serving_default", {"z": latent}),
-            Request("generate", {"z": latent}),
-            Request("sample", drawn),
+            Request(layout.DEFAULT, {"z": latent}),
+            Request(layout.GENERATE, {"z": latent}),
+            Request(layout.SAMPLE, drawn),
         ]
     )
 
@@ -73,7 +74,7 @@ def classifier_cases(
     cases = []
     for rows in (len(images), 1):
         for signature, request in classifier_requests(images[:rows]).items():
-            if signature == "classify":
+            if signature == layout.CLASSIFY:
                 expected = {"scores": probabilities[:rows]}
             else:
                 expected = {"probabilities": probabilities[:rows], "real_score": real_score[:rows]}

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import GateRefused, UsageError
-from pipeline.exported.lite_model import LITE_FILE, LITE_INT8_FILE, LiteModel
+from pipeline.exported import layout
+from pipeline.exported.lite_model import LiteModel
 
-ONNX_FILE = Path("assets.extra") / "classifier.onnx"
 NUMERIC_OUTPUTS = ("probabilities", "class_id", "confidence", "real_score", "abstain")
 TOLERANCE = 1e-4
 # int8 weights move single images near a border between classes; the whole must stay
@@ -62,7 +62,7 @@ def export_tflite(folder: Path, images: np.ndarray) -> dict[str, Any]:
     numeric, keep = _numeric_signature(folder)
     expected = _answers(numeric, images)
     found = {}
-    for file, quantised in ((LITE_FILE, False), (LITE_INT8_FILE, True)):
+    for file, quantised in ((layout.LITE_FILE, False), (layout.LITE_INT8_FILE, True)):
         converter = tf.lite.TFLiteConverter.from_concrete_functions([numeric.get_concrete_function()], keep)
         if quantised:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -82,7 +82,7 @@ def export_onnx(folder: Path, images: np.ndarray) -> dict[str, Any]:
     model, _ = tf2onnx.convert.from_function(
         numeric, input_signature=list(numeric.input_signature), opset=_OPSET
     )
-    path = folder / ONNX_FILE
+    path = folder / layout.ONNX_FILE
     path.write_bytes(model.SerializeToString())
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -95,7 +95,7 @@ def _numeric_signature(folder: Path) -> tuple[Any, Any]:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
-    signature = loaded.signatures["serving_default"]
+    signature = loaded.signatures[layout.DEFAULT]
     shape = signature.structured_input_signature[1]["image"].shape
 
     def numeric(image: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, in_words, lines
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.savedmodel import Confidence
 from ssgan_tf.training.trained import TrainingRecord
-
-CARD_FILE = Path("assets.extra") / "README.md"
 
 _CLASSIFIER = """\
 | signature | input | output |
@@ -31,12 +29,6 @@ _GENERATOR = """\
 | `generate`, `serving_default` | `z` float32 [B, Z] | `images` uint8 [B, H, W, C] |
 | `sample` | `count` and `seed`, int32 | `images` uint8 [count, H, W, C] |
 """
-_FIGURES = {
-    "error": "error",
-    "negative_log_likelihood": "negative log-likelihood (nats)",
-    "brier": "Brier score",
-    "expected_calibration_error": "expected calibration error",
-}
 
 
 def model_card(
@@ -73,7 +65,9 @@ def model_card(
         "",
     ]
     if kind == "classifier":
-        parts += ["## Figures", *_figures(metrics), ""]
+        parts += ["## Figures", *_figures(metrics, CLASSIFICATION), ""]
+    else:
+        parts += ["## Figures", *_figures(metrics, GENERATION), ""]
     parts += [
         "## Training",
         f"- recipe: {record.recipe}, {step} steps, seed {record.seed}, {record.dtype}; averaged weights",
@@ -99,12 +93,27 @@ def _data(info: DatasetInfo) -> list[str]:
     return lines
 
 
-def _figures(metrics: Mapping[str, Any] | None) -> list[str]:
-    if not metrics or "error" not in metrics:
-        return ["The model was exported without an evaluation."]
-    lines = [f"On {metrics.get('count', '?')} images of split {metrics.get('split', '?')}:", ""]
-    lines += ["| figure | value |", "|---|---|"]
-    lines += [f"| {title} | {metrics[key]:.4g} |" for key, title in _FIGURES.items() if key in metrics]
-    if interval := metrics.get("error_interval"):
-        lines.append(f"| error, 95 % interval | {interval[0]:.4g} to {interval[1]:.4g} |")
-    return lines
+def _figures(metrics: Mapping[str, Any] | None, section: str) -> list[str]:
+    """The figures of a section, as a table."""
+    found = list(lines(metrics or {}, section))
+    missing = list((metrics or {}).get("left_out", ())) if section == GENERATION else []
+    if not metrics or not found:
+        return missing or ["The model was exported without an evaluation."]
+    text = ["Of generated images:", ""]
+    if section == CLASSIFICATION:
+        at = f", at the temperature {metrics['temperature']:g}" if metrics.get("temperature", 1) != 1 else ""
+        text = [f"On {metrics['count']} images of split {metrics['split']}{at}:", ""]
+    text += ["| figure | value |", "|---|---|"]
+    for line in found:
+        unit = f" ({line.unit})" if line.unit == NATS else ""
+        text.append(f"| {line.title}{unit} | {_plain(line.value)} |")
+        if line.interval:
+            low, high = line.interval
+            text.append(f"| {line.title}, 95 % interval | {low:.4g} to {high:.4g} |")
+    return [*text, "", *missing]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return in_words(value)

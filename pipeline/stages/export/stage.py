@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import ExportConfig
 from pipeline.errors import DataError
+from pipeline.evaluated import metrics_at
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ssgan_tf.savedmodel import Confidence
     from ssgan_tf.systems.recipe import Networks, System
     from ssgan_tf.training.trained import Trained
-
-NAME = "export"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def run(
     *,
     model: Path,
     data: Path,
-    metrics: dict[str, Any] | None,
+    metrics: Path | None,
     output: Path,
     terminal: Terminal,
 ) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def run(
         config: version, formats, and how many images the check takes.
         model: folder of the train stage.
         data: folder of prepared data; the check's images come from its test split.
-        metrics: figures for the model card, or None.
+        metrics: folder of the evaluate stage, for the model card, or None.
         output: existing folder; gets `classifier/VERSION` and `generator/VERSION`.
         terminal: for progress.
 
@@ -91,7 +90,8 @@ def run(
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
-    inputs = _Inputs(config, trained, info, system, networks, confidence, metrics)
+    figures = metrics_at(metrics, config.temperature) if metrics else None
+    inputs = _Inputs(config, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:
         drafts = []
@@ -178,8 +178,9 @@ def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
 
 
 def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Request]) -> None:
-    from pipeline.exported.prediction_log import WARMUP_FILE, write_requests
-    from pipeline.stages.export.model_card import CARD_FILE, model_card
+    from pipeline.exported.layout import CARD_FILE, WARMUP_FILE
+    from pipeline.exported.prediction_log import write_requests
+    from pipeline.stages.export.model_card import model_card
 
     write_requests(folder / WARMUP_FILE, kind, warmup)
     card = model_card(

@@ -15,10 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
+from pipeline.exported import layout
 from pipeline.images.rejected import OutOfMemory
-
-SIGNATURE = "serving_bytes"
-CLASS_NAMES = Path("assets") / "class_names.txt"
 
 
 class Answer(NamedTuple):
@@ -64,12 +62,10 @@ def find_version(model: Path) -> Path:
         siblings = [item.name for item in model.parent.iterdir()] if model.parent.is_dir() else []
         raise DataError(f"there is no model {str(model)!r}.{did_you_mean(model.name, siblings)}")
     for folder in (model, model / "classifier"):
-        if (folder / "saved_model.pb").is_file():
+        if layout.is_saved_model(folder):
             return folder
-        versions = [item for item in folder.glob("[0-9]*") if item.name.isdecimal()]
-        versions = [item for item in versions if (item / "saved_model.pb").is_file()]
-        if versions:
-            return max(versions, key=lambda item: int(item.name))
+        if version := layout.newest_version(folder):
+            return version
     raise DataError(
         f"{str(model)!r} is no SavedModel: it holds neither saved_model.pb, nor version folders such as 1, "
         "nor a folder classifier with them. `ganpipe export` makes one."
@@ -105,14 +101,14 @@ class SavedModelClassifier(Classifier):
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
         signatures = self._model.signatures
-        if SIGNATURE not in signatures:
+        if layout.BYTES not in signatures:
             raise DataError(
                 f"the SavedModel {str(folder)!r} is no classifier of images: it has no signature "
-                f"{SIGNATURE}, only {', '.join(sorted(signatures)) or 'none'}."
+                f"{layout.BYTES}, only {', '.join(sorted(signatures)) or 'none'}."
             )
-        self._function = signatures[SIGNATURE]
+        self._function = signatures[layout.BYTES]
         count = self._function.structured_outputs["probabilities"].shape[1]
-        self.class_names = _class_names(folder, count)
+        self.class_names = layout.read_class_names(folder, count)
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Answers all at once, and by halves where one of them cannot be decoded."""
@@ -157,12 +153,12 @@ class LiteClassifier(Classifier):
     """The converted model; images are decoded without TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
-        from pipeline.exported.lite_model import LITE_FILE, LiteModel, read_background
+        from pipeline.exported.lite_model import LiteModel, read_background
 
-        self._model = LiteModel(folder / LITE_FILE)
+        self._model = LiteModel(folder / layout.LITE_FILE)
         self._background = read_background(folder)
         blank = np.zeros((1, *self._model.image_shape), np.uint8)
-        self.class_names = _class_names(folder, self._model(blank)["probabilities"].shape[1])
+        self.class_names = layout.read_class_names(folder, self._model(blank)["probabilities"].shape[1])
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Decodes one by one and answers the images that can be decoded at once."""
@@ -194,15 +190,3 @@ def _answers(outputs: dict[str, np.ndarray]) -> list[Answer | str]:
         strict=True,
     )
     return [Answer(*row) for row in rows]
-
-
-def _class_names(folder: Path, count: int) -> tuple[str, ...]:
-    try:
-        names = (folder / CLASS_NAMES).read_text(encoding="utf-8").split("\n")[:-1]
-    except FileNotFoundError:
-        return tuple(map(str, range(count)))
-    if len(names) != count:
-        raise DataError(
-            f"{str(folder / CLASS_NAMES)!r} holds {len(names)} names; the model has {count} classes."
-        )
-    return tuple(names)

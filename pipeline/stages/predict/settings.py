@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.beam.modes import MODES
 from ssgan_tf.declare import at_least, one_of, setting
 
 
@@ -24,6 +25,6 @@ class PredictConfig:
     runner: str = setting(
         "direct",
         "direct, or Beam's in_memory or multi_processing for large jobs",
-        one_of("direct", "in_memory", "multi_processing"),
+        one_of("direct", *MODES),
     )
     workers: int = setting(2, "worker processes of multi_processing", at_least(1))

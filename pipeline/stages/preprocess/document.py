@@ -1,4 +1,9 @@
-"""dataset.json: what was prepared, for the stages that follow and for people. No times, no places."""
+"""dataset.json: what was prepared, for the stages that follow. No times, no places.
+
+Training reads it, so it says nothing that follows from a label that was withheld: neither how many images
+of a class there are, nor up to which hash those of a class were taken, nor the source's digest, nor the name
+of a file. All that stands in the provenance (`pipeline.provenance`).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.beam.pieces import Piece
 from pipeline.errors import DataError
-from pipeline.stages.preprocess.draw import Draw, labelled_digest
+from pipeline.stages.preprocess.draw import Draw
+from pipeline.stages.preprocess.members import labelled_digest
 from pipeline.stages.preprocess.scan import Scanned
-from pipeline.stages.preprocess.write import Written
+from ssgan_tf.file_names import DATASET
+from ssgan_tf.whole_files import write_whole
 
-MAX_LISTED_DUPLICATES = 100
 SPLITS = ("train", "test", "validation")
 
 
@@ -35,11 +40,11 @@ def image_shape(
         return size, size, channels
     first: dict[tuple[int, int], str] = {}
     for row in usable:
-        first.setdefault((row.height, row.width), row.key)
+        first.setdefault((row.height, row.width), row.place)
         if len(first) == 2:
-            (one, key), (other, another) = first.items()
+            (one, place), (other, another) = first.items()
             raise DataError(
-                f"the images have different sizes: {key!r} is {one[0]} x {one[1]} (height x width), "
+                f"the images have different sizes: {place!r} is {one[0]} x {one[1]} (height x width), "
                 f"{another!r} is {other[0]} x {other[1]}. Say to which size to bring them: --image-size."
             )
     if not usable:
@@ -50,59 +55,91 @@ def image_shape(
 
 def dataset_document(
     *,
-    source: Mapping[str, str],
+    source: str,
     shape: tuple[int, int, int],
     background: int,
     class_names: Sequence[str],
     drawn: Draw,
-    written: Mapping[Piece, Written],
+    shards: Mapping[str, Sequence[Mapping[str, Any]]],
+    histogram: np.ndarray,
     seed: int,
 ) -> dict[str, Any]:
-    """Builds the document; it says nothing about the label of any image that was withheld."""
+    """Builds the document.
+
+    Args:
+        source: name of the source's kind.
+        shape: (H, W, C) of the records.
+        class_names: names of the classes.
+        drawn: the draw.
+        shards: output split to what `write_records` says of each shard.
+        histogram: int [C, 256], how often each value is in the training images.
+        seed: of the draw.
+    """
     from ssgan_tf.records import SCHEMA_VERSION
 
     splits: dict[str, Any] = {}
     for split in SPLITS:
-        shards = [found.shards[split] for found in written.values() if split in found.shards]
-        if shards:
+        if split in shards:
             members = drawn.of(split)
             splits[split] = {
                 "count": len(members),
                 "labelled": sum(m.labelled for m in members),
-                "shards": shards,
+                "shards": list(shards[split]),
             }
     train = drawn.of("train")
-    everyone = [m for rows in drawn.members.values() for m in rows if m is not None]
-    count = len(class_names)
-    histogram = np.bincount([m.label for m in everyone if m.label >= 0], minlength=count)
-    labelled = np.bincount([m.label for m in train if m.labelled], minlength=count)
     return {
         "schema_version": SCHEMA_VERSION,
-        "source": dict(source),
+        "source": {"name": source},
         "image_shape": list(shape),
         "background": background,
         "class_names": list(class_names),
         "splits": splits,
-        "labels_per_class": dict(zip(class_names, labelled.tolist(), strict=True)),
-        "class_histogram": dict(zip(class_names, histogram.tolist(), strict=True)),
-        "pixels": _statistics(written),
-        "duplicates": {
-            "across_splits": len(drawn.duplicates),
-            "removed": sorted(drawn.duplicates)[:MAX_LISTED_DUPLICATES],
-        },
-        "rejected": [{"key": key, "reason": reason} for key, reason in drawn.rejected],
+        "labels_per_class": _counts([m.label for m in train if m.labelled], class_names),
+        "pixels": _statistics(histogram),
+        "duplicates": {"across_splits": len(drawn.duplicates)},
+        "rejected": len(drawn.rejected),
         "seed": seed,
         "labelled_digest": labelled_digest(train),
-        "draw": {"method": drawn.method, "thresholds": drawn.thresholds},
+        "draw": {"method": drawn.method},
     }
 
 
-def _statistics(written: Mapping[Piece, Written]) -> dict[str, list[float]]:
+def provenance_document(
+    *, source: str, digest: str, class_names: Sequence[str], drawn: Draw
+) -> dict[str, Any]:
+    """Builds what the provenance says: all that would tell of withheld labels or of names.
+
+    Args:
+        source: name of the source's kind.
+        digest: of the source.
+        class_names: names of the classes.
+        drawn: the draw.
+    """
+    everyone = drawn.everyone()
+    groups: dict[str, list[dict[str, str]]] = {}
+    for member in sorted(drawn.contradicted, key=lambda m: (m.digest, m.own, m.place)):
+        entry = {"place": member.place, "class": class_names[member.label]}
+        groups.setdefault(member.digest, []).append(entry)
+    return {
+        "source": {"name": source, "digest": digest},
+        "class_histogram": _counts([m.label for m in everyone if m.label >= 0], class_names),
+        "draw": {"method": drawn.method, "thresholds": drawn.thresholds},
+        "duplicates": sorted(member.place for member in drawn.duplicates),
+        "contradicted": list(groups.values()),
+        "rejected": [{"place": place, "reason": reason} for place, reason in drawn.rejected],
+    }
+
+
+def _counts(labels: Sequence[int], class_names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(np.array(labels, np.int64), minlength=len(class_names))
+    return dict(zip(class_names, counts.tolist(), strict=True))
+
+
+def _statistics(histogram: np.ndarray) -> dict[str, list[float]]:
     """Returns mean and standard deviation (0..255) of each channel over the training images.
 
     Exact whole-number sums first: the result does not depend on how the images were cut into pieces.
     """
-    histogram = np.sum([found.histogram for found in written.values()], axis=0)
     means, deviations = [], []
     for counts in histogram.tolist():
         count = sum(counts)
@@ -114,7 +151,5 @@ def _statistics(written: Mapping[Piece, Written]) -> dict[str, list[float]]:
 
 
 def save(document: Mapping[str, Any], folder: Path) -> None:
-    """Writes `dataset.json` beside its place and renames it."""
-    partial = folder / "dataset.json.partial"
-    partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.rename(folder / "dataset.json")
+    """Writes `dataset.json`, whole or not at all."""
+    write_whole(folder / DATASET, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -9,22 +9,25 @@ from typing import NamedTuple
 
 from pipeline.beam.pieces import Piece
 from pipeline.errors import DataError
-from pipeline.sources.source import Item, Source
+from pipeline.sources.source import Item, Source, content_digest
+from ssgan_tf.whole_files import replacing
 
 
 class Scanned(NamedTuple):
     """What is known of one item.
 
     Attributes:
-        digest: of its content.
-        key: stable id; array sources repeat it where two images are equal.
+        digest: of its decoded pixels; "" for a rejected item.
+        checksum: of what the source gave, to notice a change before the second reading.
+        place: where it lies in the source.
         label: class index in the source, -1 where it has none.
         height, width, channels: as stored; 0 for a rejected item.
         reason: why it is rejected, else "".
     """
 
     digest: str
-    key: str
+    checksum: str
+    place: str
     label: int
     height: int
     width: int
@@ -56,7 +59,7 @@ class Scan:
         for item in self.source.read(piece.split, piece.start, piece.stop):
             row = _look(item)
             if row.reason and self.strict:
-                raise DataError(f"image {row.key!r} cannot be used: {row.reason}.")
+                raise DataError(f"image {row.place!r} cannot be used: {row.reason}.")
             rows.append(row)
         if len(rows) != piece.stop - piece.start:
             raise DataError(
@@ -64,27 +67,28 @@ class Scan:
                 f"{piece.stop}; it is damaged or changed while it was being read."
             )
         path = self.scratch / f"scan-{piece.stem}.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(rows))
-        partial.rename(path)
+        with replacing(path, durable=False) as partial:
+            partial.write_text(json.dumps(rows))
 
 
 def _look(item: Item) -> Scanned:
-    reason, shape = item.problem or "", (0, 0, 0)
-    if item.pixels is not None:
-        height, width, channels = item.pixels.shape
-        shape = (height, width, channels)
-    elif not reason:
+    pixels, reason = item.pixels, item.problem or ""
+    if pixels is None and not reason:
         # loads TensorFlow, which a scan of arrays can do without
         from pipeline.images.decoding import decode
         from pipeline.images.rejected import Rejected
 
         try:
-            height, width, channels = decode(item.encoded or b"").shape
-            shape = (height, width, channels)
+            pixels = decode(item.encoded or b"")
         except Rejected as error:
             reason = str(error)
-    return Scanned(item.digest, item.key, item.label, *shape, reason)
+    if pixels is None:
+        return Scanned("", "", item.place, item.label, 0, 0, 0, reason)
+    height, width, channels = pixels.shape
+    # of grey pixels as they are, both are the same: most of a scan's time goes into them
+    plain = pixels is item.pixels and channels == 1
+    digest = item.checksum if plain else content_digest(pixels)
+    return Scanned(digest, item.checksum, item.place, item.label, height, width, channels, reason)
 
 
 def collect(pieces: list[Piece], scratch: Path) -> dict[str, list[Scanned]]:

@@ -2,10 +2,13 @@
 
     document = run(config, seed=0, output=Path("an/empty/folder"), terminal=Terminal())
 
-Two Beam passes over the source with the label draw between them: scan (check every image, note its
-digest, label and size), draw (splits, duplicates, labelled mask), write (resize, encode, shards).
-Besides shards and dataset.json the folder gets labelled.txt, the keys that kept their label, which
-`data.labelled_keys` takes to repeat exactly this set.
+Three Beam passes with the label draw after the first: scan (check every image, note its digest, label
+and size), draw (splits, duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a
+keyed hash). Besides shards and dataset.json, which training reads, the folder gets
+
+    labelled.txt    the keys that kept their label and the images drawn for test and validation;
+                    `data.labelled_keys` takes it to repeat exactly this draw
+    provenance/     which file each key stands for, and all that would tell of withheld labels
 """
 
 from __future__ import annotations
@@ -15,23 +18,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.beam.pieces import cut, cut_for_scan
+from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
-from pipeline.config import DataConfig
-from pipeline.errors import writing_to
+from pipeline.errors import DataError, writing_to
+from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
-from pipeline.stages.preprocess.document import SPLITS, dataset_document, image_shape, save
-from pipeline.stages.preprocess.draw import Draw, draw, read_keys
+from pipeline.sources.source import Source
+from pipeline.stages.preprocess.checks import check_draw
+from pipeline.stages.preprocess.document import (
+    SPLITS,
+    dataset_document,
+    image_shape,
+    provenance_document,
+    save,
+)
+from pipeline.stages.preprocess.draw import Draw, draw
+from pipeline.stages.preprocess.given import given_lines, read_given
+from pipeline.stages.preprocess.members import record_order
 from pipeline.stages.preprocess.scan import Scan
 from pipeline.stages.preprocess.scan import collect as collect_scans
-from pipeline.stages.preprocess.write import Write, lay_plans
-from pipeline.stages.preprocess.write import collect as collect_written
+from pipeline.stages.preprocess.settings import DataConfig
+from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
 from pipeline.terminal import Terminal
+from pipeline.workspace import LABELLED_FILE
 
-NAME = "preprocess"
 
-
-def run(config: DataConfig, *, seed: int, output: Path, terminal: Terminal) -> dict[str, Any]:
+def run(
+    config: DataConfig, *, seed: int, output: Path, terminal: Terminal, source_digest: str | None = None
+) -> dict[str, Any]:
     """Prepares a data set.
 
     Args:
@@ -39,67 +53,99 @@ def run(config: DataConfig, *, seed: int, output: Path, terminal: Terminal) -> d
         seed: of the draws.
         output: an empty folder; on failure what is in it is of no use.
         terminal: where progress and a summary go.
+        source_digest: the source's digest when this run was planned.
 
     Returns:
         The document that dataset.json holds.
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
-        DataError: the source, its labels or the output folder are not as they must be.
+        DataError: the source, its labels or the output folder are not as they must be, or the source
+            changed since it was planned or while it was read.
     """
-    source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
-    given = read_keys(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
+    source = _open(config)
+    given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
     digest = source.digest()
+    if source_digest not in (None, digest):
+        raise DataError(f"the data set {config.dataset!r} changed since this run was planned. Run again.")
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
         try:
-            sizes = source.splits()
-            total = sum(sizes.values())
             on_beam = partial(run_pass, scratch=scratch, mode=config.runner, workers=config.workers)
-
-            pieces = [piece for split, size in sizes.items() for piece in cut_for_scan(split, size)]
-            with terminal.progress("scan", total) as progress:
+            pieces = [
+                piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
+            ]
+            with terminal.progress("scan", _size(pieces)) as progress:
                 on_beam(Scan(source, scratch, config.strict), pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
             class_names = source.class_names()
             drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
+            check_draw(drawn, class_names, config)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
-            pieces = [piece for split, size in sizes.items() for piece in cut(split, size, config.shards)]
-            lay_plans(drawn, pieces, scratch)
-            outputs = {split: _outputs(drawn, split) for split in sizes}
-            pieces = [piece for piece in pieces if outputs[piece.split]]
-            write = Write(source, scratch, output, shape, outputs, config.background_level)
-            with terminal.progress("write", sum(p.stop - p.start for p in pieces)) as progress:
-                on_beam(write, pieces, name="write", progress=progress.update)
+            order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
+            order = {split: members for split, members in order.items() if members}
+            pieces = [piece for piece in pieces if _is_used(drawn, piece)]
+            lay_plans(drawn.members, order, pieces, scratch)
+            encode = Encode(source, scratch, shape, config.background_level)
+            with terminal.progress("encode", _size(pieces)) as progress:
+                on_beam(encode, pieces, name="encode", progress=progress.update)
+            shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
+            with terminal.progress("gather", _size(shards)) as progress:
+                on_beam(Gather(scratch, output), shards, name="gather", progress=progress.update)
+            _check_unchanged(config, digest)
 
             document = dataset_document(
-                source={"name": source.name, "digest": digest},
+                source=source.name,
                 shape=shape,
                 background=config.background_level,
                 class_names=class_names,
                 drawn=drawn,
-                written=collect_written(pieces, scratch),
+                shards=collect_shards(shards, scratch),
+                histogram=collect_histogram(pieces, scratch),
                 seed=seed,
             )
-            labelled = sorted(member.key for member in drawn.of("train") if member.labelled)
-            (output / "labelled.txt").write_text("".join(f"{key}\n" for key in labelled), encoding="utf-8")
+            (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            write_provenance(
+                output,
+                images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
+                document=provenance_document(
+                    source=source.name, digest=digest, class_names=class_names, drawn=drawn
+                ),
+            )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
-    _summarise(document, terminal)
+    _summarise(document, drawn, terminal)
     return document
 
 
-def _outputs(drawn: Draw, split: str) -> tuple[str, ...]:
-    """Returns the output splits that the items of a source split go to, the source's own first."""
-    there = {member.output for member in drawn.members[split] if member is not None}
-    return tuple(sorted((name for name in SPLITS if name in there), key=lambda name: name != split))
+def _open(config: DataConfig) -> Source:
+    return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
 
 
-def _summarise(document: dict[str, Any], terminal: Terminal) -> None:
+def _check_unchanged(config: DataConfig, digest: str) -> None:
+    """Opens the source anew and compares: what was read must be what the digest says."""
+    what = f"the data set {config.dataset!r} changed while it was being read"
+    try:
+        same = _open(config).digest() == digest
+    except DataError as error:
+        raise DataError(f"{what}: {error} Run again.") from None
+    if not same:
+        raise DataError(f"{what}. Run again.")
+
+
+def _is_used(drawn: Draw, piece: Piece) -> bool:
+    return any(m is not None and m.output for m in drawn.members[piece.split][piece.start : piece.stop])
+
+
+def _size(pieces: list[Piece]) -> int:
+    return sum(piece.stop - piece.start for piece in pieces)
+
+
+def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> None:
     height, width, channels = document["image_shape"]
     splits = ", ".join(
         f"{name} {split['count']} ({split['labelled']} labelled)"
@@ -114,13 +160,19 @@ def _summarise(document: dict[str, Any], terminal: Terminal) -> None:
         without = [name for name, count in per_class.items() if count == 0]
         if without:
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
-    rejected = document["rejected"]
-    if rejected:
-        first = rejected[0]
+    for note in drawn.notes:
+        terminal.warn(note)
+    listed = f"listed in {FOLDER}/{SOURCE}"
+    if drawn.rejected:
+        place, reason = drawn.rejected[0]
+        terminal.warn(f"{len(drawn.rejected)} image(s) skipped, {listed}; the first: {place!r}: {reason}")
+    if drawn.contradicted:
+        first = min(member.place for member in drawn.contradicted)
         terminal.warn(
-            f"{len(rejected)} image(s) skipped, listed in dataset.json; the first: {first['key']!r}: "
-            f"{first['reason']}"
+            f"{len(drawn.contradicted)} image(s) have the same pixels as one of another class, {listed}; the "
+            f"first: {first!r}. Their labels are not used."
         )
-    duplicates = document["duplicates"]["across_splits"]
-    if duplicates:
-        terminal.say(f"  {duplicates} training image(s) left out: the same content is in another split")
+    if drawn.duplicates:
+        terminal.say(
+            f"  {len(drawn.duplicates)} training image(s) left out: the same content is in another split"
+        )

@@ -1,4 +1,11 @@
-"""Second pass: read every kept image again, bring it to the record's size, and write the shards.
+"""Second and third pass: records in the order of the source, then shards in the order of a keyed hash.
+
+    Encode    a piece of the source   -> its records, and where each belongs
+    Gather    a shard                 -> its records, in order, from all pieces
+
+A source gives its images in an order that may follow their labels (class folders, sorted by name), so
+no record stays where it was; and an image tree or a TFRecord file is read best in its own order. Between
+the passes all records lie in the scratch folder: while it writes, preprocessing needs twice their space.
 
 A withheld label does not get here: the plan of a piece holds -1 in its place, and the label that the
 source gives with the image is not looked at.
@@ -7,125 +14,120 @@ source gives with the image is not looked at.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from pipeline.beam.pieces import Piece
 from pipeline.errors import DataError, writing_to
 from pipeline.sources.source import Item, Source
-from pipeline.stages.preprocess.draw import Draw, Member
+from pipeline.stages.preprocess.members import Member
 
 BLOCK_IMAGES = 512
 BLOCK_BYTES = 64 << 20
 
 
 class Planned(NamedTuple):
-    """What becomes of one item: `output` is its split ("" if it is left out), `label` the stored one."""
+    """What becomes of one item: its split ("" if it is left out), its position there, its stored label."""
 
-    digest: str
+    checksum: str
+    place: str
     key: str
     output: str
+    position: int
     label: int
 
 
-class Written(NamedTuple):
-    """What one piece wrote.
+def lay_plans(
+    members: Mapping[str, Sequence[Member | None]],
+    order: Mapping[str, Sequence[Member]],
+    pieces: Sequence[Piece],
+    scratch: Path,
+) -> None:
+    """Writes the plan of each piece to `scratch`.
 
-    Attributes:
-        shards: for each output split `{"name", "records", "bytes", "sha256"}`.
-        histogram: int [C, 256], how often each value is in the training images, for each channel.
+    Args:
+        members: the items of each source split.
+        order: the members of each output split, in the order of their records.
+        pieces: of the source.
+        scratch: a folder.
     """
-
-    shards: dict[str, dict[str, Any]]
-    histogram: list[list[int]]
-
-
-def lay_plans(drawn: Draw, pieces: Sequence[Piece], scratch: Path) -> None:
-    """Writes the plan of each piece to `scratch`."""
+    position = {id(m): index for records in order.values() for index, m in enumerate(records)}
     for piece in pieces:
-        members = drawn.members[piece.split][piece.start : piece.stop]
-        (scratch / f"plan-{piece.stem}.json").write_text(json.dumps([_planned(m) for m in members]))
-
-
-def _planned(member: Member | None) -> Planned:
-    if member is None or member.output is None:
-        return Planned("", "", "", -1)
-    return Planned(member.digest, member.key, member.output, member.stored_label)
+        plan = [
+            Planned("", "", "", "", 0, -1)
+            if member is None or member.output is None
+            else Planned(
+                member.checksum,
+                member.place,
+                member.key,
+                member.output,
+                position[id(member)],
+                member.stored_label,
+            )
+            for member in members[piece.split][piece.start : piece.stop]
+        ]
+        (scratch / f"plan-{piece.stem}.json").write_text(json.dumps(plan))
 
 
 @dataclass(frozen=True)
-class Write:
-    """Writes the shards of a piece, one for each of its split's output splits.
+class Encode:
+    """Brings the images of a piece to the record's form.
 
     Attributes:
         source: the data set.
-        scratch: folder with the plans; takes what is said about the shards.
-        output: folder of the shards.
+        scratch: folder with the plans; takes the records.
         shape: (H, W, C) of the records.
-        outputs: source split to the output splits that its items go to, the largest first.
         background: level 0..255 behind transparent pixels.
     """
 
     source: Source
     scratch: Path
-    output: Path
     shape: tuple[int, int, int]
-    outputs: dict[str, tuple[str, ...]]
     background: int
 
     def __call__(self, piece: Piece) -> None:
-        """Writes one piece.
+        """Writes, for each output split, the records one after the other and a table of where they lie.
 
         Raises:
-            DataError: the source changed since the scan, or the folder cannot be written to.
+            DataError: the source changed since the scan.
         """
-        from ssgan_tf.records import shard_name, write_records
-
         plan = [Planned(*row) for row in json.loads((self.scratch / f"plan-{piece.stem}.json").read_text())]
-        main, *others = self.outputs[piece.split]
-        held: dict[str, list[bytes]] = {split: [] for split in others}
         histogram = np.zeros((self.shape[2], 256), np.int64)
-        shards = {}
-        with writing_to(self.output):
-            # the largest split is streamed to its file; the small ones wait in memory
-            path = self.output / shard_name(main, piece.number, piece.of)
-            shards[main] = write_records(path, self._records(piece, plan, main, held, histogram))
-            for split in others:
-                path = self.output / shard_name(split, piece.number, piece.of)
-                shards[split] = write_records(path, held[split])
-            report = json.dumps(Written(shards, histogram.tolist()))
-            partial = self.scratch / f"written-{piece.stem}.partial"
-            partial.write_text(report)
-            partial.rename(partial.with_suffix(".json"))
+        files: dict[str, IO[bytes]] = {}
+        tables: dict[str, list[tuple[int, int, int]]] = {}
+        ends: dict[str, int] = {}
+        try:
+            for split in sorted({row.output for row in plan} - {""}):
+                files[split] = (self.scratch / f"records-{split}-{piece.stem}").open("wb")
+                tables[split], ends[split] = [], 0
+            for row, record in self._records(piece, plan, histogram):
+                tables[row.output].append((row.position, ends[row.output], len(record)))
+                ends[row.output] += files[row.output].write(record)
+        finally:
+            for file in files.values():
+                file.close()
+        for split, table in tables.items():
+            np.save(self.scratch / f"table-{split}-{piece.stem}.npy", np.array(table, np.int64))
+        np.save(self.scratch / f"histogram-{piece.stem}.npy", histogram)
 
     def _records(
-        self,
-        piece: Piece,
-        plan: Sequence[Planned],
-        main: str,
-        held: dict[str, list[bytes]],
-        histogram: np.ndarray,
-    ) -> Iterator[bytes]:
+        self, piece: Piece, plan: Sequence[Planned], histogram: np.ndarray
+    ) -> Iterator[tuple[Planned, bytes]]:
         from pipeline.images.decoding import encode
-        from ssgan_tf.records import example_bytes
+        from ssgan_tf.records import RecordForm
 
+        form = RecordForm(*self.shape)
         for rows, images in self._blocks(piece, plan):
             in_training = images[np.array([row.output == "train" for row in rows])]
             for channel, counts in enumerate(histogram):
                 counts += np.bincount(in_training[..., channel].ravel(), minlength=256)
-            height, width, channels = self.shape
             for row, png in zip(rows, encode(images), strict=True):
-                record = example_bytes(
-                    png=png, height=height, width=width, channels=channels, label=row.label, key=row.key
-                )
-                if row.output == main:
-                    yield record
-                else:
-                    held[row.output].append(record)
+                yield row, form.serialise(png=png, label=row.label, key=row.key)
 
     def _blocks(self, piece: Piece, plan: Sequence[Planned]) -> Iterator[tuple[list[Planned], np.ndarray]]:
         rows: list[Planned] = []
@@ -135,8 +137,8 @@ class Write:
         for row, item in zip(plan, items, strict=True):
             if not row.output:
                 continue
-            if item.digest != row.digest:
-                raise DataError(f"image {row.key!r} changed while it was being read. Run again.")
+            if item.problem is not None or item.checksum != row.checksum:
+                raise DataError(f"image {row.place!r} changed while it was being read. Run again.")
             pixels = self._pixels(row, item)
             rows.append(row)
             images.append(pixels)
@@ -158,7 +160,7 @@ class Write:
             image = decode(item.encoded or b"", self.shape[2], self.background)
             return record_images(image[None], self.shape, self.background)[0]
         except Rejected as error:
-            raise DataError(f"image {row.key!r} changed while it was being read: {error}.") from None
+            raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
 
     def _batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
         from pipeline.images.decoding import record_images
@@ -168,9 +170,58 @@ class Write:
         return np.concatenate([record_images(image[None], self.shape, self.background) for image in images])
 
 
-def collect(pieces: Sequence[Piece], scratch: Path) -> dict[Piece, Written]:
-    """Returns what each piece wrote, in order."""
-    found = {}
-    for piece in sorted(pieces):
-        found[piece] = Written(*json.loads((scratch / f"written-{piece.stem}.json").read_text()))
-    return found
+@dataclass(frozen=True)
+class Gather:
+    """Writes a shard; a piece's split is an output split here, and its range one of record positions.
+
+    Attributes:
+        scratch: folder with the records of all pieces of the source; takes what is said about the shard.
+        output: folder of the shards.
+    """
+
+    scratch: Path
+    output: Path
+
+    def __call__(self, piece: Piece) -> None:
+        """Writes one shard.
+
+        Raises:
+            DataError: the folder cannot be written to.
+        """
+        from ssgan_tf.records import shard_name, write_records
+
+        path = self.output / shard_name(piece.split, piece.number, piece.of)
+        with writing_to(self.output):
+            about = write_records(path, self._records(piece))
+        (self.scratch / f"shard-{piece.stem}.json").write_text(json.dumps(about))
+
+    def _records(self, piece: Piece) -> Iterator[bytes]:
+        files: list[int] = []
+        found: list[np.ndarray] = []
+        try:
+            for path in sorted(self.scratch.glob(f"table-{piece.split}-*.npy")):
+                table = np.load(path)
+                mine = table[(table[:, 0] >= piece.start) & (table[:, 0] < piece.stop)]
+                name = path.stem.replace("table-", "records-", 1)
+                found.append(np.column_stack([mine, np.full(len(mine), len(files))]))
+                files.append(os.open(self.scratch / name, os.O_RDONLY))
+            rows = np.concatenate(found)
+            for _, offset, length, file in rows[rows[:, 0].argsort()].tolist():
+                yield os.pread(files[file], length, offset)
+        finally:
+            for file in files:
+                os.close(file)
+
+
+def collect_shards(pieces: Sequence[Piece], scratch: Path) -> dict[str, list[dict[str, Any]]]:
+    """Returns what `write_records` says of each shard, by output split, in order."""
+    shards: dict[str, list[dict[str, Any]]] = {}
+    for piece in pieces:
+        about = json.loads((scratch / f"shard-{piece.stem}.json").read_text())
+        shards.setdefault(piece.split, []).append(about)
+    return shards
+
+
+def collect_histogram(pieces: Sequence[Piece], scratch: Path) -> np.ndarray:
+    """Returns how often each value is in the training images, int [C, 256]."""
+    return np.sum([np.load(scratch / f"histogram-{piece.stem}.npy") for piece in pieces], axis=0)

@@ -1,0 +1,59 @@
+"""Where prepared images come from: beside the records, in a folder that training never opens.
+
+    data/provenance/images.csv     key, split and place of every image: what `image/key` stands for
+    data/provenance/source.json    the source's digest, what was left out and why, sums over withheld labels
+
+The records and dataset.json say nothing of a file's name or folder, nor of labels that were withheld; both
+may stand here. What needs names (reports, lists of images to look at) comes here for them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FOLDER = "provenance"
+IMAGES = "images.csv"
+SOURCE = "source.json"
+HEADER = ("key", "split", "place")
+
+
+def write_provenance(
+    data: Path, *, images: Iterable[tuple[str, str, str]], document: Mapping[str, Any]
+) -> None:
+    """Writes both files of prepared data.
+
+    Args:
+        data: the folder of the prepared data.
+        images: key, output split ("" if it was left out) and place in the source of each image.
+        document: what `source.json` says.
+    """
+    folder = data / FOLDER
+    folder.mkdir()
+    with (folder / IMAGES).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(HEADER)
+        rows.writerows(images)
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (folder / SOURCE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_provenance(data: Path) -> dict[str, Any]:
+    """Returns what `source.json` of prepared data says; nothing where it is gone."""
+    path = data / FOLDER / SOURCE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def places_of(data: Path, keys: Collection[str]) -> dict[str, str]:
+    """Returns the place in the source of each of some keys, as far as prepared data knows it."""
+    path, wanted = data / FOLDER / IMAGES, set(keys)
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        # an image that was left out may share its key with one that was not
+        return {
+            row["key"]: row["place"] for row in csv.DictReader(file) if row["split"] and row["key"] in wanted
+        }

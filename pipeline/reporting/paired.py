@@ -1,0 +1,130 @@
+"""Does one model err less than another? What one draw can say, and what several can.
+
+Two things vary: which labels were drawn (and what training made of them), and which images stand in the
+test split. The interval over draws counts both; the test of one draw counts the images only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.reporting.predictions import Predictions
+
+# two differences say next to nothing of how much draws differ
+FEWEST_DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two classifiers on the same images: those that only one of them gets right.
+
+    Attributes:
+        first_only: images that only the first answers rightly.
+        second_only: images that only the second does.
+        chance: two-sided probability of a difference at least as large if both were equally good, by the
+            exact form of McNemar's test (McNemar 1947).
+    """
+
+    first_only: int
+    second_only: int
+    chance: float
+
+
+def disagreement(first: Predictions, second: Predictions) -> Disagreement:
+    """Compares answers to the same images, in the same order."""
+    from scipy.stats import binomtest
+
+    ahead = int((first.right & ~second.right).sum())
+    behind = int((second.right & ~first.right).sum())
+    chance = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+    return Disagreement(ahead, behind, chance)
+
+
+def interval_over_draws(
+    values: Sequence[np.ndarray], images: Sequence[np.ndarray]
+) -> tuple[float, float, float]:
+    """Mean over draws of a mean over test images, with its 95 % interval.
+
+    Its variance is that of the draws' means plus that of the images' sums over all draws they stand in:
+    the two-way clustered variance of Cameron, Gelbach and Miller 2011, "Robust Inference With Multiway
+    Clustering", equation 2.11, without the term that it subtracts, which makes it too large rather than
+    too small. Student's t has one degree of freedom less than there are draws. Equal draws do not give an
+    interval without width: the images still count.
+
+    Args:
+        values: of each draw, one number for each test image: 1 for a mistake, say, or the difference of
+            two models' mistakes, float [N].
+        images: of each draw, what identifies its test images, [N].
+
+    Returns:
+        (mean, low, high); low and high are nan for one draw.
+    """
+    from scipy.stats import t
+
+    means = np.array([draw.mean() for draw in values])
+    mean, draws = float(means.mean()), len(means)
+    if draws < 2:
+        return mean, math.nan, math.nan
+    between = float(means.var(ddof=1)) / draws
+    # what each image adds to the mean over draws, summed over the draws that it stands in
+    parts = np.concatenate([(draw - mean) / (len(draw) * draws) for draw in values])
+    _, image = np.unique(np.concatenate(images), return_inverse=True)
+    sums = np.bincount(image, weights=parts)
+    within = float((sums**2).sum()) * len(sums) / max(len(sums) - 1, 1)
+    half = float(t.ppf(0.975, draws - 1)) * math.sqrt(between + within)
+    return mean, mean - half, mean + half
+
+
+def mistakes_over_draws(draws: Sequence[Predictions]) -> tuple[float, float, float]:
+    """Mean test error over draws with its 95 % interval, cut off at the ends of the scale."""
+    wrong = [(~draw.right).astype(np.float64) for draw in draws]
+    mean, low, high = interval_over_draws(wrong, [draw.digests for draw in draws])
+    return mean, max(low, 0.0) if low == low else low, min(high, 1.0) if high == high else high
+
+
+def difference_over_draws(
+    chosen: Sequence[Predictions], baseline: Sequence[Predictions]
+) -> tuple[float, float, float]:
+    """Mean over draws of the baseline's error minus the chosen model's, with its 95 % interval."""
+    differences = [a.right.astype(np.float64) - b.right for a, b in zip(chosen, baseline, strict=True)]
+    return interval_over_draws(differences, [draw.digests for draw in chosen])
+
+
+def verdict(paired: Mapping[str, Any]) -> str:
+    """Says in a sentence whether the unlabelled images helped, from `paired_difference` of a summary."""
+    mean, interval, name = paired["mean"], paired["interval"], paired["baseline"]
+    draws = len(paired["differences"])
+    if not any(paired["differences"]):
+        return f"No difference: in every draw the error is that of the paired baseline, {name}."
+    if draws == 1:
+        return _one_draw(paired, _points(mean, name))
+    spread = f"95 % interval of the difference {interval[0] * 100:+.2f} to {interval[1] * 100:+.2f} points"
+    if interval[0] <= 0 <= interval[1]:
+        sure = "within the noise of the draws and of the test images"
+    elif draws < FEWEST_DRAWS:
+        sure = f"{draws} draws are too few to tell; {FEWEST_DRAWS} or more can (--draws 5)"
+    else:
+        sure = "more than the noise of the draws and of the test images"
+    return f"The mean error is {_points(mean, name)} ({spread}): {sure}."
+
+
+def _points(mean: float, name: str) -> str:
+    if not mean:
+        return f"that of the paired baseline, {name}"
+    side = "below" if mean > 0 else "above"
+    return f"{abs(mean) * 100:.2f} points {side} that of the paired baseline, {name}"
+
+
+def _one_draw(paired: Mapping[str, Any], points: str) -> str:
+    chance = paired["by_draw"][0]["chance"]
+    can = "can" if chance < 0.05 else "cannot"
+    share = f"{chance:.1%}" if chance >= 0.001 else "less than 0.1%"
+    return (
+        f"The error is {points}; the test images {can} tell the two apart (by chance alone in "
+        f"{share} of such tests). One draw says nothing of other labels: more do (--draws 5)."
+    )

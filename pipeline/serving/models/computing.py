@@ -1,0 +1,47 @@
+"""From checked arrays to a model's answer, for HTTP and gRPC alike: shapes, pixels and image sizes first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.serving import images
+from pipeline.serving.models.batcher import Batcher
+from pipeline.serving.models.model import Model
+from pipeline.serving.models.signature import Signature
+from pipeline.serving.status import invalid
+
+IMAGE = "image"
+"""Name of the input that holds pixels, 0 to 255."""
+
+_LOWEST, _HIGHEST = -255.0, 510.0
+
+
+class Computing:
+    """Checks inputs and has the worker compute them."""
+
+    def __init__(self, batcher: Batcher, max_pixels: int) -> None:
+        """Takes the worker, and the most pixels that an encoded image may have."""
+        self._batcher, self._max_pixels = batcher, max_pixels
+
+    async def compute(
+        self, model: Model, signature: Signature, inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs; the model must be acquired.
+
+        Raises:
+            ServingError: a wrong shape, pixels that are none, too large an image, a full queue, or what
+                the model said.
+        """
+        costs: list[int] = []
+        for name, array in inputs.items():
+            signature.check_shape(name, array.shape)
+            if name == IMAGE and array.dtype.kind == "f" and array.ndim == 4 and array.size:
+                # a NaN is no number between two others
+                if not (array.min() >= _LOWEST and array.max() <= _HIGHEST):
+                    raise invalid(
+                        f"Input {name!r} holds values that are no pixels: they must be numbers from 0 to 255 "
+                        f"({_LOWEST:g} to {_HIGHEST:g} is taken); got {array.min()} to {array.max()}."
+                    )
+            elif signature.decodes_images and array.dtype.kind == "O":
+                costs = images.costs(array.flat, self._max_pixels, signature.parses_examples)
+        return await self._batcher.submit(model, signature, inputs, costs)

@@ -1,0 +1,124 @@
+"""What the sub-folders of an image tree mean: splits, classes, or a place for unlabelled images.
+
+    PATH/CLASS/*.png                      the sub-folder's name is the class
+    PATH/unlabelled/*.png                 (or unlabeled, or right in PATH): images without a label
+    PATH/train/..., test/..., val/...     splits, each a tree of classes of its own
+
+Splits are known by name, in any case: train or training, test, val, valid or validation. They are splits
+where the training split is one of several, or where no other folder stands beside them; a folder "train"
+among "bus" and "plane" is a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import DataError
+from pipeline.sources.image_tree import ImageFile
+
+UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
+_SPLIT_OF = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+}
+
+
+def find_splits(
+    root: Path, listed: Sequence[ImageFile], *, folders_are_classes: bool
+) -> dict[str, list[tuple[ImageFile, str]]]:
+    """Sorts the files of an image tree into splits.
+
+    Args:
+        root: the tree, for messages.
+        listed: its image files.
+        folders_are_classes: whether folders say the classes; else a label file does.
+
+    Returns:
+        For each split its files, each with the path below its split's folder.
+
+    Raises:
+        DataError: a file outside of the splits, two folders for one split, or no training split.
+    """
+    tops = sorted({file.path.split("/")[0] for file in listed if "/" in file.path})
+    folders = [top for top in tops if top.lower() not in UNLABELLED_FOLDERS]
+    splits = {top: _SPLIT_OF[top.lower()] for top in folders if top.lower() in _SPLIT_OF}
+    others = [top for top in folders if top not in splits]
+    several = "train" in splits.values() and len(splits) > 1
+    if not splits or (others and not several):
+        return {"train": [(file, file.path) for file in listed]}
+    if "train" not in splits.values():
+        if not folders_are_classes:
+            return {"train": [(file, file.path) for file in listed]}
+        raise DataError(
+            f"{str(root)!r} holds {_listed(list(splits))}, which is named like a split, but no training "
+            "images beside it. Add a sub-folder 'train', or give the folder that holds the class folders."
+        )
+    _check_one_folder_a_split(root, splits)
+    found: dict[str, list[tuple[ImageFile, str]]] = {split: [] for split in splits.values()}
+    for file in listed:
+        top, _, below = file.path.partition("/")
+        if below and top.lower() in UNLABELLED_FOLDERS:
+            found["train"].append((file, file.path))
+        elif below and top in splits:
+            found[splits[top]].append((file, below))
+        else:
+            raise DataError(
+                f"{str(root)!r} has the splits {' and '.join(sorted(splits))}, but also the image "
+                f"{file.path!r} outside of them. Move it to one of them, or to a sub-folder 'unlabelled'."
+            )
+    return found
+
+
+def _check_one_folder_a_split(root: Path, splits: Mapping[str, str]) -> None:
+    named: dict[str, str] = {}
+    for top, split in splits.items():
+        if split in named:
+            raise DataError(
+                f"{str(root)!r} has two folders for the {split} split, {named[split]!r} and {top!r}. "
+                "Put their images into one."
+            )
+        named[split] = top
+
+
+def class_of(below: str) -> str:
+    """Returns the class that a path below its split's folder stands for, "" for an unlabelled image."""
+    top, slash, _ = below.partition("/")
+    return top if slash and top.lower() not in UNLABELLED_FOLDERS else ""
+
+
+def check_classes(root: Path, paths: Sequence[str]) -> None:
+    """Checks that the class folders do not all hold the same sub-folders, which then look like the classes.
+
+    Args:
+        root: the tree, for the message.
+        paths: of one split, below its folder.
+
+    Raises:
+        DataError: they do, and no image lies right in a class folder.
+    """
+    inner: dict[str, set[str]] = {}
+    for path in paths:
+        if name := class_of(path):
+            _, second, *rest = path.split("/")
+            inner.setdefault(name, set()).add(second if rest else "")
+    repeated = next(iter(inner.values()), set())
+    if (
+        len(inner) > 1
+        and len(repeated) > 1
+        and all("" not in below and below == repeated for below in inner.values())
+    ):
+        raise DataError(
+            f"{str(root)!r}: the folders {_listed(list(inner))} all hold the same sub-folders "
+            f"{_listed(sorted(repeated))}. If those are the classes, put them at the top, each with all "
+            "of its images; if the upper folders are, say so with a label file (--labels)."
+        )
+
+
+def _listed(names: Sequence[str], shown: int = 4) -> str:
+    more = len(names) - shown
+    return ", ".join(map(repr, names[:shown])) + (f" and {more} more" if more > 0 else "")

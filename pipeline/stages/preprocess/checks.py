@@ -1,0 +1,47 @@
+"""What would fail only after hours of training, refused before the images are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.errors import DataError
+from pipeline.stages.preprocess.draw import Draw
+from pipeline.stages.preprocess.settings import DataConfig
+
+
+def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig) -> None:
+    """Checks that there is something to learn from and something to test on.
+
+    A data set without any label passes: a generator needs none. So does a source whose training images
+    have no label at all, and `data.test_rate=0`, which asks for no test split.
+
+    Raises:
+        DataError: one class only, no labelled image left for training, or none for the test split.
+    """
+    classes = {m.label for m in drawn.everyone() if m.label >= 0}
+    if not any(m.label >= 0 for m in drawn.own("train")):
+        return
+    if len(classes) == 1:
+        raise DataError(
+            f"all labelled images are of one class, {class_names[classes.pop()]!r}: there is nothing to tell "
+            "apart. Add images of another class; for a generator alone give the images without labels (right "
+            "in the folder or in a sub-folder 'unlabelled', not in a class folder)."
+        )
+    per_class = {
+        label: sum(m.label == label and not m.contradicted for m in drawn.own("train")) for label in classes
+    }
+    few = max(per_class.values()) < 2
+    counts = "Each class has one labelled image. " if few else ""
+    labelled = {m.label for m in drawn.of("train") if m.labelled}
+    if not labelled:
+        raise DataError(f"no labelled image is left for training. {counts}Label more images of each class.")
+    if len(labelled) == 1:
+        raise DataError(
+            f"the labelled training images are all of one class, {class_names[labelled.pop()]!r}: there is "
+            "nothing to tell apart. Label images of another class."
+        )
+    if config.test_rate and not drawn.of("test"):
+        raise DataError(
+            f"no labelled image is left for the test split. {counts}Label at least two images of a class, or "
+            "give test images of their own (a sub-folder 'test' beside 'train')."
+        )

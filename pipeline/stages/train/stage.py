@@ -1,0 +1,185 @@
+"""The train stage: prepared data to checkpoints, event files and samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError, Interrupted, UsageError
+from pipeline.interrupts import StopEvent, listening
+from pipeline.stages.train.settings import TrainConfig
+from pipeline.terminal import Terminal
+from ssgan_tf.training.options import LoopOptions
+
+if TYPE_CHECKING:
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.systems.recipe import Recipe, System
+
+SPEED = "examples/s"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would be trained: the recipe and its settings, and the loop's."""
+
+    recipe: Recipe
+    settings: Any
+    options: LoopOptions
+
+
+def check_training(
+    config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
+) -> Planned:
+    """Checks all that can be known before the first step; builds no network and starts no device.
+
+    Args:
+        config: strategy, precision, intervals.
+        recipe_settings: overrides of the recipe's settings.
+        info: the prepared data, where it is there already.
+
+    Raises:
+        UsageError: a setting that the recipe or the machine does not allow, or a recipe that classifies and
+            data without classes.
+        DataError: the training split is empty, or lacks what the recipe needs: labels, a second class.
+    """
+    from ssgan_tf.recipes import load_recipe
+
+    recipe = load_recipe(config.recipe)
+    chosen = {"steps": config.steps, "batch_size": config.batch_size}
+    settings = recipe.configure(
+        config.preset, {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
+    )
+    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    values |= {"steps": settings.steps, "average_decay": decay}
+    planned = Planned(recipe, settings, LoopOptions(**{k: v for k, v in values.items() if v is not None}))
+    if info is not None:
+        _check_data(planned, _system(planned, config, info), config, info)
+    return planned
+
+
+def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
+    from ssgan_tf.systems.recipe import DataSpec
+
+    spec = DataSpec(info.image_shape, info.num_classes)
+    return planned.recipe.build(planned.settings, spec, config.precision)
+
+
+def _check_data(planned: Planned, system: System, config: TrainConfig, info: DatasetInfo) -> None:
+    from ssgan_tf.errors import NoLabels
+    from ssgan_tf.training.batches import check_batch_sizes
+    from ssgan_tf.training.cluster import place_of
+    from ssgan_tf.training.strategy import count_replicas
+
+    name, data = planned.recipe.name, str(info.folder)
+    if planned.recipe.needs_labels and info.num_classes < 2:
+        if not info.num_classes:
+            raise UsageError(f"recipe {name} classifies, but {data!r} has no classes.")
+        raise DataError(
+            f"recipe {name} classifies, but {data!r} has one class only: {info.class_names[0]!r}."
+        )
+    split = info.splits.get("train", {})
+    if not split.get("count"):
+        raise DataError(f"the training split of {data!r} holds no image.")
+    streams = system.streams()
+    if split.get("labelled") == 0 and any(stream.labelled_only for stream in streams.values()):
+        raise NoLabels(
+            f"no training image of {data!r} has a label, and recipe {name} trains on labelled images."
+        )
+    processes = place_of(config, os.environ).processes
+    check_batch_sizes(streams, count_replicas(config.strategy, config.replicas, processes))
+
+
+def run(
+    config: TrainConfig,
+    recipe_settings: Mapping[str, Any],
+    *,
+    seed: int,
+    data: Path,
+    output: Path,
+    terminal: Terminal,
+    stop: StopEvent | None = None,
+) -> dict[str, Any]:
+    """Trains a recipe on the prepared data, resuming from what `output` already holds.
+
+    Args:
+        config: strategy, precision, intervals.
+        recipe_settings: overrides of the recipe's settings.
+        seed: of initial weights, data order and noise.
+        data: folder of prepared data.
+        output: the run's folder; its checkpoints are continued.
+        terminal: shows progress.
+        stop: ends the run early, after a checkpoint, when set.
+
+    Returns:
+        Summary: recipe, steps, parameters, last losses.
+
+    Raises:
+        UsageError: a setting that the recipe or the machine does not allow.
+        DataError: damaged data or checkpoints.
+        Interrupted: `stop` was set before the last step.
+        TrainingDiverged: a value that is not finite.
+    """
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.training.loop import Loop
+    from ssgan_tf.training.open_batches import open_batches
+    from ssgan_tf.training.replicas import ReplicaRange
+    from ssgan_tf.training.strategy import make_strategy
+    from ssgan_tf.training.trained import TrainingRecord
+
+    info = DatasetInfo.load(data)
+    planned = check_training(config, recipe_settings, info)
+    recipe, settings, options = planned.recipe, planned.settings, planned.options
+    strategy = make_strategy(
+        config.strategy,
+        config.replicas,
+        workers=config.workers.split(",") if config.workers else (),
+        worker_index=config.worker_index,
+    )
+    system = _system(planned, config, info)
+    record = TrainingRecord(
+        recipe=recipe.name,
+        settings=recipe.describe(settings),
+        image_shape=info.image_shape,
+        class_names=info.class_names,
+        dtype=config.precision,
+        seed=seed,
+        loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
+    )
+    record.save(output)
+    batches = open_batches(
+        info,
+        system.streams(),
+        seed=seed,
+        memory_limit=config.memory_limit_mb * 2**20,
+        replicas=ReplicaRange.of(strategy),
+    )
+    loop = Loop(system, batches, strategy, options, seed=seed, folder=output)
+    latest: dict[str, float] = {}
+    with terminal.progress(f"train {recipe.name}", settings.steps) as progress:
+
+        def show(step: int, values: dict[str, float]) -> None:
+            latest.update(values)
+            shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            # not known before the second call: the first one traces
+            if speed := values[SPEED]:
+                shown[SPEED] = speed
+            progress.update(step, shown)
+
+        with listening(stop):
+            step = loop.run(show, stop, terminal.warn)
+    if step < settings.steps:
+        raise Interrupted(
+            f"training stopped at step {step} of {settings.steps}, with a checkpoint. The same command "
+            "continues it."
+        )
+    return {
+        "recipe": recipe.name,
+        "steps": step,
+        "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
+        "last": {name: value for name, value in latest.items() if name != SPEED},
+    }

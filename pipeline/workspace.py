@@ -1,0 +1,90 @@
+"""A run's folder: the only place that knows where everything of it lies and what it is called.
+
+WORKDIR/config.yaml, summary.json, report.html, ganpipe.log
+WORKDIR/seed-0/data                          prepared data of the label draw with seed 0
+WORKDIR/seed-0/ssgan/train                   checkpoints, event files, samples
+WORKDIR/seed-0/ssgan/evaluate                metrics.json, predictions.npz, samples.png
+WORKDIR/seed-0/ssgan/export                  classifier/1, generator/1
+WORKDIR/seed-0/ssgan/supervised/train, ...   the paired baseline of ssgan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT = Path("ganpipe-run")
+DATA = "data"
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.npz"
+SAMPLES_FILE = "samples.png"
+LABELLED_FILE = "labelled.txt"
+CLASSIFIER = "classifier"
+GENERATOR = "generator"
+_SEED = "seed-"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of a label draw: its recipe and, of a baseline, the recipe that it is paired with."""
+
+    recipe: str
+    pair: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The folder below the draw's."""
+        return f"{self.pair}/{self.recipe}" if self.pair else self.recipe
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A working folder, which need not exist yet."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Every setting of the last `ganpipe run`."""
+        return self.root / "config.yaml"
+
+    @property
+    def summary(self) -> Path:
+        """The errors of all draws."""
+        return self.root / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The page of the last run."""
+        return self.root / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """What the libraries had to say."""
+        return self.root / "ganpipe.log"
+
+    def draw(self, seed: int) -> Path:
+        """The folder of the label draw with a seed."""
+        return self.root / f"{_SEED}{seed}"
+
+    def data(self, seed: int) -> Path:
+        """Prepared data of a draw."""
+        return self.draw(seed) / DATA
+
+    def model(self, seed: int, model: Model) -> Path:
+        """The folder with all results of a model."""
+        return self.draw(seed) / model.path
+
+    def result(self, seed: int, model: Model | None, name: str) -> Path:
+        """A result's folder: of the draw itself where `model` is None."""
+        return (self.draw(seed) if model is None else self.model(seed, model)) / name
+
+    def name_of(self, folder: Path) -> str:
+        """A result's name for the user: its path below the working folder."""
+        return folder.relative_to(self.root).as_posix()
+
+    def draws(self) -> Iterator[Path]:
+        """The folders of the draws that are there, in the order of their seeds."""
+        found = [path for path in self.root.glob(f"{_SEED}*") if path.name.removeprefix(_SEED).isdecimal()]
+        yield from sorted(found, key=lambda path: int(path.name.removeprefix(_SEED)))

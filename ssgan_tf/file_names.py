@@ -1,0 +1,8 @@
+"""Names of the files that training reads and writes; everything else that names them takes them from here."""
+
+DATASET = "dataset.json"
+TRAINING = "training.json"
+CHECKPOINTS = "checkpoints"
+EVENTS = "events"
+HISTORY = "history.npz"
+CURVES = "losses.png"

@@ -1,0 +1,31 @@
+"""Settings of the training loop, with the defaults of the whole program (no TensorFlow here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ssgan_tf.declare import at_least, decay, setting
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """Settings of the loop; all `*_every` are in steps."""
+
+    steps: int
+    steps_per_call: int = setting(
+        50, "training steps in one tf.function call", at_least(1), affects_result=False
+    )
+    summary_every: int = setting(
+        50, "steps between scalar summaries' flushes", at_least(1), affects_result=False
+    )
+    histogram_every: int = setting(500, "steps between weight histograms", at_least(1), affects_result=False)
+    image_every: int = setting(500, "steps between sample grids", at_least(1), affects_result=False)
+    checkpoint_every: int = setting(500, "steps between checkpoints", at_least(1), affects_result=False)
+    keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1), affects_result=False)
+    average_decay: float = setting(0.999, "decay of the weight average", decay())
+
+    def until_next_action(self, step: int) -> int:
+        """How many steps from `step` one call may run before something is due."""
+        intervals = (self.summary_every, self.histogram_every, self.image_every, self.checkpoint_every)
+        due = min(every - step % every for every in intervals)
+        return min(due, self.steps_per_call, self.steps - step)

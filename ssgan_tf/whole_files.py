@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all, also after a kill or a power cut.
+
+write_whole(path, "text")
+
+with replacing(path) as partial:
+    save_somehow(partial)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SUFFIX = ".partial"
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yields a sibling to write; when the block ends well it takes the place of `path` by one rename.
+
+    Args:
+        path: the file.
+        durable: wait until its bytes are on the disk before the rename; False where a power cut may lose
+            them, or where the whole folder is synchronised later.
+
+    Raises:
+        OSError: the sibling cannot be written; `path` is as it was and the sibling gone.
+    """
+    partial = path.with_name(path.name + SUFFIX)
+    try:
+        yield partial
+        if durable:
+            sync(partial)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file's whole content, text in UTF-8."""
+    with replacing(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's bytes, or a folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Waits until every file and folder below `folder`, and itself, are on the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() or path.is_file():
+            sync(path)
+    sync(folder)

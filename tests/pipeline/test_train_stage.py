@@ -1,0 +1,138 @@
+"""The train stage checks before the first step what can be known before it; every error has its exit code."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from pipeline.errors import (
+    DataError,
+    GanpipeError,
+    GateRefused,
+    Interrupted,
+    TrainingDiverged,
+    UsageError,
+    WorkerLost,
+    exit_code,
+    message,
+)
+from pipeline.stages.train import stage as train
+from pipeline.stages.train.settings import TrainConfig
+from pipeline.stages.train.stage import check_training
+from pipeline.terminal import Terminal
+from ssgan_tf.errors import DamagedData, NoLabels
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
+from ssgan_tf.training.options import LoopOptions
+
+
+def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
+    splits = {"train": {"count": count, "labelled": labelled, "shards": []}}
+    return DatasetInfo(Path("somewhere"), shape, tuple(classes), splits, {})
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "data", "kind", "words"),
+    [
+        ({}, {"loss": "nonsense"}, None, UsageError, "recipe.loss must be one of faithful, k_logits"),
+        ({"preset": "smal"}, {}, None, UsageError, "Did you mean 'small'"),
+        ({"recipe": "gann"}, {}, None, UsageError, "Did you mean 'gan'"),
+        ({}, {}, {"classes": ()}, UsageError, "classifies, but 'somewhere' has no classes"),
+        ({}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
+        ({"recipe": "supervised"}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
+        ({}, {}, {"count": 0, "labelled": 0}, DataError, "holds no image"),
+        ({}, {}, {"labelled": 0}, NoLabels, "has a label, and recipe ssgan trains on labelled images"),
+        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "64 .* divided among 3 replicas"),
+        ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, {}, UsageError, r"7 \(labelled\)"),
+        ({"strategy": "mirrored", "batch_size": 15}, {}, {}, UsageError, "15 .* divided among 2"),
+        (
+            {"strategy": "multiworker", "workers": "a:1,b:1,c:1", "worker_index": 0},
+            {},
+            {},
+            UsageError,
+            "64 .* divided among 3 replicas",
+        ),
+        (
+            {"strategy": "multiworker", "workers": "a:1,b:1"},
+            {},
+            {},
+            UsageError,
+            "worker_index must be 0 to 1",
+        ),
+        ({"recipe": "gaussian"}, {}, {}, UsageError, "data.dataset=gaussian"),
+    ],
+)
+def test_what_cannot_train_is_refused_before_a_network_is_built(
+    monkeypatch, config, settings, data, kind, words
+):
+    monkeypatch.setattr(tf.keras.Model, "__init__", lambda *_, **__: pytest.fail("a network is built"))
+    with pytest.raises(kind, match=words):
+        check_training(
+            dataclasses.replace(TrainConfig(), **config),
+            settings,
+            described(**data) if data is not None else None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data"),
+    [
+        ("ssgan", {}),
+        # a stream is endless: few labels fill a batch again and again
+        ("ssgan", {"labelled": 2}),
+        ("gan", {"classes": (), "labelled": 0}),
+        ("dcgan", {"classes": ("cat",)}),
+    ],
+)
+def test_what_can_train_passes(recipe, data):
+    planned = check_training(TrainConfig(recipe=recipe, steps=7, batch_size=6), {}, described(**data))
+    assert planned.options.steps == planned.settings.steps == 7
+    assert planned.settings.batch_size == 6
+
+
+def test_defaults_of_the_loop_stand_in_one_place():
+    loop = LoopOptions(steps=1)
+    for field in dataclasses.fields(LoopOptions):
+        if field.name not in ("steps", "average_decay"):
+            assert getattr(TrainConfig(), field.name) == getattr(loop, field.name)
+    assert check_training(TrainConfig(), {}).options.average_decay == loop.average_decay
+    assert check_training(TrainConfig(recipe="gaussian"), {}).options.average_decay == 0.995
+    assert check_training(TrainConfig(average_decay=0.9), {}).options.average_decay == 0.9
+
+
+def test_the_stage_refuses_before_it_writes(tmp_path):
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "image_shape": [8, 8, 1],
+        "class_names": ["cat"],
+        "splits": {"train": {"count": 10, "labelled": 10, "shards": []}},
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    output = tmp_path / "out"
+    output.mkdir()
+    with pytest.raises(DataError, match="one class only"):
+        train.run(TrainConfig(), {}, seed=0, data=tmp_path, output=output, terminal=Terminal(quiet=True))
+    assert not list(output.iterdir())
+
+
+def test_every_error_has_its_exit_code():
+    codes = {
+        GanpipeError: 1,
+        UsageError: 2,
+        DataError: 3,
+        DamagedData: 3,
+        NoLabels: 3,
+        TrainingDiverged: 4,
+        GateRefused: 5,
+        WorkerLost: 6,
+        Interrupted: 130,
+        KeyError: 1,
+    }
+    assert {kind: exit_code(kind("x")) for kind in codes} == codes
+
+
+def test_the_remedy_follows_the_message():
+    assert message(DataError("x is wrong.")) == "x is wrong."
+    assert message(DamagedData("x is cut off.")) == "x is cut off. Run `ganpipe preprocess` again."
+    assert message(NoLabels("no label.")).startswith("no label. Give labels (--labels-per-class")
