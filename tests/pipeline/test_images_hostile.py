@@ -16,6 +16,7 @@ import tensorflow as tf
 from serving_fixtures import serving
 
 from pipeline.images.decoding import decode
+from pipeline.images.headers import read_header
 from pipeline.images.rejected import Rejected
 from ssgan_tf import savedmodel
 
@@ -59,6 +60,8 @@ def test_preprocess_and_the_graph_survive(name, bombs):
         assert decode(bombs[name]).size > 0
     else:
         with pytest.raises(Rejected):
+            read_header(bombs[name])
+        with pytest.raises(Rejected):
             decode(bombs[name])
     if name in READ_BY_GRAPH:
         assert GRAPH(tf.constant([bombs[name]])).shape == (1, 8, 8, 1)
@@ -67,6 +70,19 @@ def test_preprocess_and_the_graph_survive(name, bombs):
             GRAPH(tf.constant([bombs[name]]))
     assert time.process_time() - started < 4
     assert process.memory_info().rss - memory < 1.2e9
+
+
+@pytest.mark.parametrize("scans", [100, 101])
+def test_scans_of_a_small_picture_are_counted(scans):
+    data = hostile_images.jpeg_of_scans(scans, side=16)
+    if scans == 100:
+        assert decode(data).shape == (16, 16, 1)
+        assert GRAPH(tf.constant([data])).shape == (1, 8, 8, 1)
+        return
+    with pytest.raises(Rejected, match="a JPEG with 101 scans"):
+        decode(data)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more scans than can be read"):
+        GRAPH(tf.constant([data]))
 
 
 def test_the_server_survives_all_of_them(model_root: Path, bombs) -> None:
