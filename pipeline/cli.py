@@ -107,10 +107,12 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
-            save_config(config, workspace)
+            with writing_to(workdir):
+                save_config(config, workspace)
             made = execute_all(nodes, terminal, force)
-        summary = summarise(config, workspace, made)
-        summary["report"] = str(write_report(config, workspace, summary))
+        with writing_to(workdir):
+            summary = summarise(config, workspace, made)
+            summary["report"] = str(write_report(config, workspace, summary))
         show_summary(summary, workspace, terminal)
     _print_json(summary, as_json)
 

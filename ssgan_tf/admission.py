@@ -21,41 +21,40 @@ def is_png(encoded: tf.Tensor) -> tf.Tensor:
     return _begins(encoded, image_files.PNG_SIGNATURE)
 
 
-def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether a scalar string begins as JPEG files do."""
-    return _begins(encoded, image_files.JPEG_SIGNATURE)
-
-
 def _begins(encoded: tf.Tensor, signature: bytes) -> tf.Tensor:
     return tf.strings.substr(encoded, 0, len(signature)) == tf.constant(signature)
 
 
-def admitted(encoded: tf.Tensor) -> tf.Tensor:
-    """Passes the bytes of a file that may be decoded.
+def png_fits(encoded: tf.Tensor) -> tf.Tensor:
+    """Checks a file that begins as PNG files do.
 
-    Args:
-        encoded: scalar string.
+    Returns:
+        Scalar true, which may be waited for.
 
     Raises:
-        tf.errors.InvalidArgumentError: another format, a BMP that would be misread, more than
+        tf.errors.InvalidArgumentError: more than `image_files.MAX_PIXELS` pixels, or cut off.
+    """
+    field = tf.strings.substr(encoded, image_files.PNG_SIZE_AT, 8)
+    return _fits(_product(tf.io.decode_raw(field, tf.int32, little_endian=False)))
+
+
+def other_fits(encoded: tf.Tensor) -> tf.Tensor:
+    """Checks a file that is no PNG.
+
+    Returns:
+        Scalar true, which may be waited for.
+
+    Raises:
+        tf.errors.InvalidArgumentError: neither JPEG nor BMP, a BMP that would be misread, more than
             `image_files.MAX_PIXELS` pixels, more scans than allowed, or a header that is cut off.
     """
-    fine = tf.cond(
-        is_png(encoded),
-        lambda: _fits(_png_size(encoded)),
-        lambda: tf.cond(is_jpeg(encoded), lambda: _jpeg_fits(encoded), lambda: _bmp_fits(encoded)),
+    return tf.cond(
+        _begins(encoded, image_files.JPEG_SIGNATURE), lambda: _jpeg_fits(encoded), lambda: _bmp_fits(encoded)
     )
-    with tf.control_dependencies([fine]):
-        return tf.identity(encoded)
 
 
 def _fits(pixels: tf.Tensor) -> tf.Tensor:
     return _checked(pixels <= image_files.MAX_PIXELS, TOO_LARGE)
-
-
-def _png_size(encoded: tf.Tensor) -> tf.Tensor:
-    field = tf.strings.substr(encoded, image_files.PNG_SIZE_AT, 8)
-    return _product(tf.io.decode_raw(field, tf.int32, little_endian=False))
 
 
 def _jpeg_fits(encoded: tf.Tensor) -> tf.Tensor:
@@ -83,5 +82,6 @@ def _product(sizes: tf.Tensor) -> tf.Tensor:
 
 
 def _checked(holds: tf.Tensor, text: str) -> tf.Tensor:
-    with tf.control_dependencies([tf.debugging.Assert(holds, [text])]):
+    # the operation itself: `tf.debugging.Assert` would put a branch around it
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=holds, data=[tf.constant(text)])]):
         return tf.identity(holds)

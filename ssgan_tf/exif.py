@@ -13,21 +13,23 @@ from ssgan_tf import image_files
 _LITTLE, _BIG = (list(mark) for mark in (image_files.EXIF_LITTLE, image_files.EXIF_BIG))
 
 
-def orientation(encoded: tf.Tensor, mark: tf.Tensor) -> tf.Tensor:
-    """Reads the orientation from the first Exif block of a file.
+def upright_by_file(image: tf.Tensor, encoded: tf.Tensor, mark: tf.Tensor) -> tf.Tensor:
+    """Turns and mirrors an image as the first Exif block of its file says.
 
     Args:
+        image: [h, w, C], as stored.
         encoded: scalar string, the file's bytes.
         mark: scalar string, what precedes the block in files of this format.
 
     Returns:
-        Scalar int32 from 1 to 8; 1 (as stored) where the file has no such block, or a damaged one.
+        [h, w, C] or [w, h, C]; as stored where the file has no such block, or a damaged one.
     """
     parts = tf.raw_ops.StringSplitV2(input=encoded[tf.newaxis], sep=mark, maxsplit=1).values
-    return tf.cond(tf.size(parts) > 1, lambda: _in_block(parts[1]), lambda: tf.constant(1))
+    return tf.cond(tf.size(parts) > 1, lambda: upright(image, orientation(parts[1])), lambda: image)
 
 
-def _in_block(block: tf.Tensor) -> tf.Tensor:
+def orientation(block: tf.Tensor) -> tf.Tensor:
+    """Reads the orientation, scalar int32 from 1 to 8, from an Exif block, scalar string; 1 if damaged."""
     raw = tf.cast(tf.io.decode_raw(tf.strings.substr(block, 0, image_files.EXIF_BYTES), tf.uint8), tf.int64)
     # zeros behind it: fields of a block that is cut off can be read, and say nothing
     data = tf.pad(raw, [[0, image_files.EXIF_PADDING]])

@@ -16,40 +16,47 @@ MAX_PIXELS = image_files.MAX_PIXELS
 WHITE = 255
 
 
-def decode(encoded: tf.Tensor, channels: int, background: int = WHITE) -> tf.Tensor:
+def decode(encoded: tf.Tensor, channels: int, background: int = WHITE, *, guarded: bool = False) -> tf.Tensor:
     """Decodes PNG, JPEG or BMP to the picture that a person sees.
 
     Transparent pixels show the background, pictures stand upright as their Exif orientation says, and 16
     bits a channel are scaled by as many of them as the picture uses.
 
     Args:
-        encoded: scalar string, the file's bytes, from `admission.admitted` where they are a stranger's.
+        encoded: scalar string, the file's bytes.
         channels: 1 (grey) or 3 (RGB).
         background: level 0..255 behind transparent pixels.
+        guarded: the bytes are a stranger's: what the decoders are not trusted with is refused.
 
     Returns:
         uint8 [h, w, channels].
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are no image of these formats, or damaged.
+        tf.errors.InvalidArgumentError: the bytes are no image of these formats, damaged, or not admitted
+            (see `ssgan_tf.admission`).
     """
-    is_png = admission.is_png(encoded)
+
+    def png() -> tf.Tensor:
+        with tf.control_dependencies([admission.png_fits(encoded)] if guarded else []):
+            image = _any_png(tf.identity(encoded), background)
+        return image if channels == 3 else tf.image.rgb_to_grayscale(image)
 
     def others() -> tf.Tensor:
-        image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+        with tf.control_dependencies([admission.other_fits(encoded)] if guarded else []):
+            checked = tf.identity(encoded)
+        image = tf.io.decode_image(checked, channels=0, expand_animations=False)
         image.set_shape([None, None, None])
         return to_channels(image, channels)
 
-    image = tf.cond(is_png, lambda: to_channels(_any_png(encoded, background), channels), others)
+    is_png = admission.is_png(encoded)
     mark = tf.where(is_png, image_files.EXIF_MARK["PNG"], image_files.EXIF_MARK["JPEG"])
-    return exif.upright(image, exif.orientation(encoded, mark))
+    return exif.upright_by_file(tf.cond(is_png, png, others), encoded, mark)
 
 
 def _any_png(encoded: tf.Tensor, background: int) -> tf.Tensor:
     kind = tf.io.decode_raw(tf.strings.substr(encoded, image_files.PNG_DEPTH_AT, 2), tf.uint8)
-    grey = tf.logical_or(kind[1] == image_files.PNG_GREY, kind[1] == image_files.PNG_GREY_ALPHA)
     special = tf.logical_or(kind[0] == 16, _is_transparent(encoded, kind[1]))
-    image = tf.cond(
+    return tf.cond(
         special,
         lambda: tf.cond(
             kind[0] == 16,
@@ -58,9 +65,6 @@ def _any_png(encoded: tf.Tensor, background: int) -> tf.Tensor:
         ),
         lambda: tf.io.decode_png(encoded, channels=3),
     )
-    image = tf.cond(grey, lambda: image[..., :1], lambda: image)
-    image.set_shape([None, None, None])
-    return image
 
 
 def _is_transparent(encoded: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:

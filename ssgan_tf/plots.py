@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssgan_tf.whole_files import replacing
+
 CURVE_POINTS = 1000
 LINE = 96
 
@@ -68,9 +70,8 @@ def save_curves(path: Path, values: Mapping[str, np.ndarray]) -> None:
             whole = name.endswith("/loss")
             axes.plot(steps, means, label=name, linewidth=1.5 if whole else 0.8)
         axes.legend(fontsize="small")
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png")
-    partial.rename(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")
 
 
 def _in_blocks(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssgan_tf import admission, pixels, tfrecord
+from ssgan_tf import pixels, tfrecord
 from ssgan_tf.errors import UsageError
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
@@ -81,12 +81,12 @@ def decoded_records(
     Transparent pixels are laid over the level `background`.
 
     Raises:
-        tf.errors.InvalidArgumentError: one of them is not admitted (see `admission.admitted`) or damaged.
+        tf.errors.InvalidArgumentError: one of them is not admitted (see `ssgan_tf.admission`) or damaged.
     """
     height, width, channels = shape
 
     def one(value: tf.Tensor) -> tf.Tensor:
-        image = pixels.decode(admission.admitted(value), channels, background)
+        image = pixels.decode(value, channels, background, guarded=True)
         return tf.ensure_shape(pixels.fit(image, height, width), shape)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))

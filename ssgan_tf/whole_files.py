@@ -17,8 +17,13 @@ SUFFIX = ".partial"
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a sibling to write; when the block ends well it takes the place of `path` by one rename.
+
+    Args:
+        path: the file.
+        durable: wait until its bytes are on the disk before the rename; False where a power cut may lose
+            them, or where the whole folder is synchronised later.
 
     Raises:
         OSError: the sibling cannot be written; `path` is as it was and the sibling gone.
@@ -26,7 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + SUFFIX)
     try:
         yield partial
-        sync(partial)
+        if durable:
+            sync(partial)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -27,12 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.workspace import METRICS_FILE
+from pipeline.evaluated import metrics_at
+from pipeline.workspace import Model, Workspace
 from ssgan_tf.errors import GanpipeError
+from ssgan_tf.file_names import HISTORY, TRAINING
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
 from ssgan_tf.metrics.figures import in_words as words_for
 from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.systems.recipe import Recipe
+from ssgan_tf.whole_files import write_whole
 
 TABLE = "reproduction"
 FLAGS = {
@@ -121,7 +124,8 @@ def _folder_name(recipe: Recipe, steps: int | None, more: list[str]) -> str:
 
 def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], seeds: int) -> dict[str, Any]:
     """Collects a finished run's row from the files that it left."""
-    runs = [_one_seed(folder / f"seed-{seed}" / recipe.name) for seed in range(seeds)]
+    places = Workspace(folder)
+    runs = [_one_seed(places.model(seed, Model(recipe.name))) for seed in range(seeds)]
     row: dict[str, Any] = {
         "recipe": recipe.name,
         "options": _without_paths(recipe, steps, more),
@@ -141,18 +145,19 @@ def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], s
     }
     if "error" in runs[0]["metrics"]:
         row["errors"] = [run["metrics"]["error"] for run in runs]
-    if recipe.baseline and (folder / "seed-0" / recipe.baseline).is_dir():
-        paths = [folder / f"seed-{seed}" / recipe.baseline for seed in range(seeds)]
-        row["baseline_errors"] = [_metrics(path)["error"] for path in paths]
+    if recipe.baseline:
+        paths = [places.model(seed, Model(recipe.baseline, recipe.name)) for seed in range(seeds)]
+        if paths[0].is_dir():
+            row["baseline_errors"] = [_metrics(path)["error"] for path in paths]
     row["got"] = in_words(row)
     return row
 
 
 def _one_seed(folder: Path) -> dict[str, Any]:
-    with np.load(folder / "train" / "history.npz") as history:
+    with np.load(folder / "train" / HISTORY) as history:
         names, values = history["names"].tolist(), history["values"]
         ends, seconds = history["call_steps"], history["call_seconds"]
-    settings = json.loads((folder / "train" / "training.json").read_text())
+    settings = json.loads((folder / "train" / TRAINING).read_text())
     recipe = load_recipe(settings["recipe"])
     configured = recipe.configure("full", settings["settings"])
     # the last twentieth of the run: single steps are noisy
@@ -175,7 +180,7 @@ def _one_seed(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "evaluate" / METRICS_FILE).read_text())
+    return metrics_at(folder / "evaluate")
 
 
 def _classification(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -250,9 +255,7 @@ def _write(workdir: Path, table: dict[str, Any]) -> None:
     lines += ["", "Measured on: " + "; ".join(sorted({row["machine"] for row in table.values()})) + "."]
     for suffix, text in (("json", json.dumps(table, indent=1)), ("md", "\n".join(lines))):
         path = workdir / f"{TABLE}.{suffix}"
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(text + "\n")
-        partial.rename(path)
+        write_whole(path, text + "\n")
 
 
 if __name__ == "__main__":

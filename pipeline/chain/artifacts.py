@@ -41,18 +41,25 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Reads a published artifact's manifest; None where there is no readable one."""
+    """Reads a published artifact's manifest; None where there is none, or not as it was written."""
     recover(folder)
     try:
         document = json.loads((folder / MANIFEST).read_text())
+        if document.pop("seal") != seal_of(document):
+            return None
         return Manifest(
             Fingerprint(**document["fingerprint"]),
             document["files"],
             document["summary"],
             document.get("states", {}),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """Hex digest of what a manifest says, as JSON gives it back: a manifest vouches for itself by it."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
@@ -64,6 +71,8 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
     hint = hint or f"Run `ganpipe {stage}` first."
     manifest = read_manifest(folder)
     if manifest is None:
+        if (folder / MANIFEST).exists():
+            raise DataError(f"{str(folder / MANIFEST)!r} is damaged. Run `ganpipe {stage}` again.")
         raise DataError(f"there is no result of {stage} in {str(folder)!r}. {hint}")
     if manifest.fingerprint.stage != stage:
         raise DataError(

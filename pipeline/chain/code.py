@@ -34,10 +34,10 @@ def code_digests(modules: Iterable[str], root: Path = ROOT) -> dict[str, str]:
     waiting = [name for module in modules for name in _with_those_below(module, root)]
     seen: set[Path] = set()
     while waiting:
-        for path in _files(waiting.pop(), root):
+        for path in files_of(waiting.pop(), root):
             if path not in seen:
                 seen.add(path)
-                waiting.extend(_needed(path))
+                waiting.extend(names_in(path))
     return {str(path.relative_to(root)): _digest(path) for path in sorted(seen)}
 
 
@@ -47,7 +47,7 @@ def _with_those_below(module: str, root: Path) -> list[str]:
     return [module, *below]
 
 
-def _files(module: str, root: Path) -> list[Path]:
+def files_of(module: str, root: Path) -> list[Path]:
     """A module's file and those of the packages that hold it; none for a name within a module."""
     parts = module.split(".")
     found = []
@@ -70,7 +70,8 @@ def _look(path: Path) -> tuple[frozenset[str], str]:
     return _parsed(path, (status.st_mtime_ns, status.st_size))
 
 
-def _needed(path: Path) -> frozenset[str]:
+def names_in(path: Path) -> frozenset[str]:
+    """Dotted names within the two packages that a source file imports or starts."""
     return _look(path)[0]
 
 

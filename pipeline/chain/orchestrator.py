@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.chain.artifacts import find_damage, read_manifest
 from pipeline.chain.places import MANIFEST
 from pipeline.chain.plan import Node
-from pipeline.chain.publishing import leftovers, writing
+from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
 from pipeline.errors import UsageError, did_you_mean
 from pipeline.terminal import Terminal
@@ -81,9 +81,7 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
         elif before.get("labels") != after.get("labels"):
             what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
         else:
-            what = (
-                f"{after.get('dataset')!r} as it was; its images or labels have changed since, and a new one"
-            )
+            what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
         raise UsageError(
             f"{str(workspace.root)!r} holds a model trained on {what} would replace it. Give another "
             f"--workdir, or go on with what is there (--config {workspace.config}, or train, evaluate and "
@@ -100,6 +98,7 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
     decision = decide(node, force)
     if decision.reused:
         terminal.say(f"{node.name}: reused")
+        tidy(node.folder, node.fingerprint, node.stage.resumes_from)
         manifest = read_manifest(node.folder)
         return dict(manifest.summary) if manifest else {}
     why = f" ({_in_short(decision.reasons)})" if decision.reasons != [ABSENT] else ""

@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the lock of an artifact's place; it goes with the process, however that ends."""
-    path = folder.with_name(f".{folder.name}.lock")
+    path = lock_of(folder)
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,6 +32,11 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def lock_of(folder: Path) -> Path:
+    """The file whose lock says that a run is writing there; a killed run leaves it, unlocked."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def recover(folder: Path) -> None:

@@ -125,7 +125,7 @@ def plan_alone(stage: Stage, config: RunConfig, workspace: Workspace, stop: Stop
             continue
         needed = stage_named(name)
         folder = workspace.result(config.seed, None if needed.once_a_draw else model, needed.place)
-        if key not in stage.optional or read_manifest(folder):
+        if key not in stage.optional or read_manifest(folder) or folder.exists():
             manifest = open_artifact(folder, name)
             made[name] = Input(manifest.digest, folder, manifest.fingerprint)
     read = {key: made[name] for key, name in stage.inputs.items() if name in made}

@@ -10,6 +10,7 @@ a killed stage left behind is removed by the next one, except what training can 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import file_state, sha256_of
+from pipeline.chain.artifacts import file_state, seal_of, sha256_of
 from pipeline.chain.fingerprints import Fingerprint
-from pipeline.chain.places import MANIFEST, locked, recover_locked, replaced, strays
-from pipeline.errors import writing_to
-from ssgan_tf.whole_files import sync, sync_tree, write_whole
+from pipeline.chain.places import MANIFEST, lock_of, locked, recover_locked, replaced, strays
+from pipeline.errors import DataError, writing_to
+from ssgan_tf.whole_files import SUFFIX, sync, sync_tree, write_whole
 
 UNFINISHED = "unfinished.json"
 
@@ -47,17 +48,16 @@ def writing(
     Raises:
         DataError: the place cannot be written to, or another run is writing there.
     """
-    partial = folder.with_name(f".{folder.name}.partial-{fingerprint.digest[:16]}")
+    partial = _partial(folder, fingerprint)
     with writing_to(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             recover_locked(folder)
-            for stray in strays(folder):
-                if resumes_from is None or not (stray / resumes_from).exists():
-                    shutil.rmtree(stray)
+            _remove_strays(folder, resumes_from)
             partial.mkdir(exist_ok=resumes_from is not None)
             try:
                 if resumes_from is not None:
+                    _remove_half_written(partial)
                     write_whole(partial / UNFINISHED, json.dumps(asdict(fingerprint), indent=1))
                 yield partial
                 (partial / UNFINISHED).unlink(missing_ok=True)
@@ -67,6 +67,22 @@ def writing(
                     shutil.rmtree(partial, ignore_errors=True)
                 raise
             _publish(partial, folder)
+
+
+def tidy(folder: Path, fingerprint: Fingerprint, resumes_from: str | None = None) -> None:
+    """Removes what runs that were killed left beside a result that is reused, where that can be done.
+
+    Args:
+        folder: the artifact's place.
+        fingerprint: of the artifact: what was begun to make it anew is of no use.
+        resumes_from: as for `writing`; what was begun with other settings stays.
+    """
+    if not strays(folder) and not lock_of(folder).exists():
+        return
+    # another run may be writing there, and a result may be used where nothing can be written
+    with contextlib.suppress(OSError, DataError), locked(folder):
+        shutil.rmtree(_partial(folder, fingerprint), ignore_errors=True)
+        _remove_strays(folder, resumes_from)
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,25 @@ def remove_leftover(folder: Path, leftover: Path) -> None:
         shutil.rmtree(leftover)
 
 
+def _partial(folder: Path, fingerprint: Fingerprint) -> Path:
+    return folder.with_name(f".{folder.name}.partial-{fingerprint.digest[:16]}")
+
+
+def _remove_strays(folder: Path, resumes_from: str | None) -> None:
+    # what was replaced may be half removed, and its successor is there
+    for stray in strays(folder):
+        if stray == replaced(folder) or resumes_from is None or not (stray / resumes_from).exists():
+            shutil.rmtree(stray)
+
+
+def _remove_half_written(partial: Path) -> None:
+    # the manifest of a run that was killed while publishing must not be listed in that of this one
+    (partial / MANIFEST).unlink(missing_ok=True)
+    for path in partial.rglob(f"*{SUFFIX}"):
+        if path.is_file():
+            path.unlink()
+
+
 def _publish(partial: Path, folder: Path) -> None:
     old = replaced(folder)
     if folder.exists():
@@ -125,12 +160,14 @@ def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[st
             name = path.relative_to(partial).as_posix()
             files[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
             states[name] = file_state(path)
-    document = {
+    document: dict[str, Any] = {
         "fingerprint": asdict(fingerprint),
         "files": files,
         "summary": dict(summary),
         "states": states,
     }
+    document = json.loads(json.dumps(document))
+    document["seal"] = seal_of(document)
     sync_tree(partial)
     write_whole(partial / MANIFEST, json.dumps(document, indent=1, sort_keys=True))
     sync(partial)

@@ -19,7 +19,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.config import DataConfig, EvaluateConfig, ExportConfig, TrainConfig
+from pipeline.stages.evaluate.settings import EvaluateConfig
+from pipeline.stages.export.settings import ExportConfig
+from pipeline.stages.preprocess.settings import DataConfig
+from pipeline.stages.train.settings import TrainConfig
 from pipeline.workspace import DATA
 from ssgan_tf.file_names import CHECKPOINTS
 from ssgan_tf.training.cluster import is_chief

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import DataConfig
 from pipeline.reporting.label_budget import against_budget, against_source
+from pipeline.stages.preprocess.settings import DataConfig
+from pipeline.workspace import LABELLED_FILE
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
-
-LABELLED_KEYS = "labelled.txt"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def audit_labels(info: DatasetInfo, config: DataConfig | None = None) -> LabelAu
 
 def _drawn_keys(info: DatasetInfo) -> set[str] | None:
     """Keys of the training images that the draw gave a label; None where no list was kept."""
-    listed = Path(info.folder) / LABELLED_KEYS
+    listed = Path(info.folder) / LABELLED_FILE
     if not listed.exists():
         return None
     # what stands behind a tab names the split of an image that is no training image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.chain.artifacts import read_manifest
 from pipeline.chain.config import RunConfig, as_document
 from pipeline.chain.plan import chosen_model
+from pipeline.evaluated import metrics_at
 from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
@@ -24,7 +24,7 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
-from pipeline.workspace import METRICS_FILE, Model, Workspace
+from pipeline.workspace import Model, Workspace
 from ssgan_tf.file_names import CURVES, HISTORY
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     models = {item.recipe: item for item in (model, *others)}
     folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
     info = DatasetInfo.load(data)
-    metrics = _json(folder / "evaluate" / METRICS_FILE)
+    metrics = metrics_at(folder / "evaluate", config.export.temperature)
     check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
         "answer": _answer(workspace, models, summary),
-        "budget": _budget(info, config) | {"images_in_training": metrics.get("images_in_training")},
+        "budget": _budget(info, config)
+        | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
@@ -72,15 +73,6 @@ def _short(dataset: str) -> str:
     return f"{kind}:{Path(place).name}" if place else kind
 
 
-def _json(path: Path) -> dict[str, Any]:
-    from ssgan_tf.errors import DataError
-
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} cannot be read for the report: {error}.") from None
-
-
 def _answer(
     workspace: Workspace, places: Mapping[str, Model], summary: Mapping[str, Any]
 ) -> dict[str, Any] | None:
@@ -89,7 +81,7 @@ def _answer(
     models = {}
     for name, figure in summary["figures"].items():
         folders = [workspace.result(seed, places[name], "evaluate") for seed in summary["seeds"]]
-        draws = [_json(folder / METRICS_FILE) for folder in folders]
+        draws = [metrics_at(folder) for folder in folders]
         models[name] = {**figure, "draws": [(draw["error"], *draw["error_interval"]) for draw in draws]}
     paired = summary.get("paired_difference")
     return {

@@ -39,7 +39,6 @@ class Figure:
         unit: one of the units above.
         caption: how to read it, in one line.
         interval: 95 % interval of the value, which `metrics.json` holds as NAME_interval.
-        tempered: whether it depends on the temperature that the logits were divided by.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Figure:
     unit: str = NUMBER
     caption: str = ""
     interval: tuple[float, float] | None = None
-    tempered: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ class Line:
     unit: str
     caption: str
     interval: tuple[float, float] | None
-    tempered: bool
 
     @property
     def text(self) -> str:
@@ -88,7 +85,6 @@ def document(section: str, figures: Iterable[Figure]) -> tuple[dict[str, Any], l
                 "title": figure.title,
                 "unit": figure.unit,
                 "caption": figure.caption,
-                "tempered": figure.tempered,
             }
         )
     return values, descriptions

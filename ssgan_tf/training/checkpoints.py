@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import DataError
+from ssgan_tf.whole_files import write_whole
 
 STATE = "checkpoint"
 # files of a checkpoint, and what an interrupted write leaves: step-40_temp, step-40.index.tempstate123
@@ -66,9 +67,14 @@ class Checkpoints:
             if not np.array_equal(stored[name], variable.numpy(), equal_nan=True):
                 raise DataError(f"checkpoint {str(path)!r} was not written whole ({name} differs).")
         self._damaged.pop(step, None)
-        tf.compat.v1.train.update_checkpoint_state(str(self.folder), path.name)
         self.tidy(step)
+        self._name_newest(path.name)
         return path
+
+    def _name_newest(self, name: str) -> None:
+        # TensorFlow's own format, for `tf.train.latest_checkpoint` and TensorBoard
+        text = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
+        write_whole(self.folder / STATE, text)
 
     def tidy(self, step: int) -> None:
         """Removes what is older than the newest few up to `step`, damaged or left by interrupted writes."""

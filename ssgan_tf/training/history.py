@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssgan_tf.whole_files import replacing
+
 
 class History:
     """Values of every step, and the time of every call.
@@ -75,8 +77,8 @@ class History:
         if not self._values:
             return
         ends, seconds = zip(*self._calls, strict=True) if self._calls else ((), ())
-        partial = self.path.with_name(self.path.name + ".partial")
-        with partial.open("wb") as file:
+        # every few seconds while training: the checkpoints are what must survive a power cut
+        with replacing(self.path, durable=False) as partial, partial.open("wb") as file:
             np.savez(
                 file,
                 first_step=self._first,
@@ -85,4 +87,3 @@ class History:
                 call_steps=np.array(ends, np.int64),
                 call_seconds=np.array(seconds, np.float64),
             )
-        partial.rename(self.path)

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf.errors import WorkerLost
+from ssgan_tf.file_names import CHECKPOINTS
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
@@ -72,7 +73,7 @@ class Loop:
         self.replicas = ReplicaRange.of(strategy)
         write = self.replicas.chief
         self.checkpoints = Checkpoints(
-            self.folder / "checkpoints", self._state(), options.keep_checkpoints, write
+            self.folder / CHECKPOINTS, self._state(), options.keep_checkpoints, write
         )
         self.summaries = Summaries(
             self.folder, system, write, {**asdict(options), "seed": seed, "dtype": system.dtype}

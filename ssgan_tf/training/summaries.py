@@ -22,6 +22,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
+from ssgan_tf.file_names import CURVES, EVENTS, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.history import History
@@ -49,7 +50,7 @@ class Summaries:
         self.folder, self.system, self.write = Path(folder), system, write
         self.configuration = flat_settings(system.settings) | dict(configuration or {})
         self.examples_per_second = 0.0
-        self.history = History(self.folder / "history.npz")
+        self.history = History(self.folder / HISTORY)
         self._examples = sum(stream.batch_size for stream in system.streams().values())
         self._writer: tf.summary.SummaryWriter | None = None
         self._optimizers: Mapping[str, keras.optimizers.Optimizer] = {}
@@ -78,7 +79,7 @@ class Summaries:
             return
         self._optimizers, self._real = optimizers, real
         self.history.begin(step, on_warning)
-        self._writer = tf.summary.create_file_writer(str(self.folder / "events"))
+        self._writer = tf.summary.create_file_writer(str(self.folder / EVENTS))
         if step == 0:
             with self._writer.as_default(step=0):
                 rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
@@ -161,7 +162,7 @@ class Summaries:
         self._writer.close()
         self.history.save()
         if self.history.steps:
-            save_curves(self.folder / "losses.png", self.history.series())
+            save_curves(self.folder / CURVES, self.history.series())
 
 
 def flat_settings(settings: Any) -> dict[str, Any]:

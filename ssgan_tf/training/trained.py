@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ssgan_tf.errors import DataError
+from ssgan_tf.file_names import CHECKPOINTS, TRAINING
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.systems.recipe import DataSpec, Networks, System
 from ssgan_tf.training.checkpoints import latest_checkpoint, network_variables, read_variables
-
-FILE = "training.json"
+from ssgan_tf.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,7 @@ class TrainingRecord:
 
     def save(self, folder: Path) -> None:
         """Writes `folder/training.json`."""
-        path = folder / FILE
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
-        partial.rename(path)
+        write_whole(folder / TRAINING, json.dumps(asdict(self), indent=2, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> TrainingRecord:
@@ -50,7 +47,7 @@ class TrainingRecord:
         Raises:
             DataError: it is missing or not of this form.
         """
-        path = Path(folder) / FILE
+        path = Path(folder) / TRAINING
         try:
             document = json.loads(path.read_text())
             return cls(
@@ -61,7 +58,7 @@ class TrainingRecord:
                 }
             )
         except FileNotFoundError:
-            raise DataError(f"{str(folder)!r} holds no {FILE}: it is not a trained model.") from None
+            raise DataError(f"{str(folder)!r} holds no {TRAINING}: it is not a trained model.") from None
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{str(path)!r} is not a training record: {error}.") from None
 
@@ -102,7 +99,7 @@ def load_trained(folder: Path, data: DatasetInfo | None = None) -> Trained:
         )
     system = record.build()
     networks = system.build_networks()
-    path = latest_checkpoint(Path(folder) / "checkpoints")
+    path = latest_checkpoint(Path(folder) / CHECKPOINTS)
     if path is None:
         raise DataError(f"{str(folder)!r} holds no checkpoint.")
     read_variables(path, network_variables("average", networks))

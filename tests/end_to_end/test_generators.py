@@ -78,7 +78,7 @@ def test_images_without_any_label(ganpipe, read_json, tmp_path):
 
 def test_gaussian(ganpipe, read_json, tmp_path):
     run = ("run", "--recipe", "gaussian", "--workdir", tmp_path / "run", *SHORT)
-    assert "--dataset gaussian" in ganpipe(*run, code=2).stderr
+    assert "dataset=gaussian" in ganpipe(*run, code=2).stderr
     ganpipe(*run, "--dataset", "gaussian")
     folder = tmp_path / "run" / "seed-0" / "gaussian"
     generation = read_json(folder / "evaluate" / "metrics.json")["generation"]

@@ -56,6 +56,8 @@ def test_report_says_what_the_files_say(finished, read_json):
     assert "all 1,438 training records were read again" in page.text
     assert "100 hold a label, the other 1,338 hold -1" in page.text
     assert "no withheld label in the training files" in page.text
+    assert "The source was read again: it gives each of them that label." in page.text
+    assert "None of the held-out images is in the training split too" in page.text
     # the confusion matrix: every row of it, empty where 0
     for row in metrics["confusion_matrix"]:
         cells = "".join(f"<td[^>]*>{value or ''}</td>" for value in row)
@@ -66,8 +68,8 @@ def test_paired_answers_are_compared_image_by_image(finished):
     text = (finished / "report.html").read_text()
     for seed in (0, 1):
         right = {}
-        for recipe in ("ssgan", "supervised"):
-            stored = np.load(finished / f"seed-{seed}" / recipe / "evaluate" / "predictions.npz")
+        for recipe, place in (("ssgan", "ssgan"), ("supervised", "ssgan/supervised")):
+            stored = np.load(finished / f"seed-{seed}" / place / "evaluate" / "predictions.npz")
             right[recipe] = stored["logits"].argmax(1) == stored["labels"]
         first, second = right["ssgan"], right["supervised"]
         cells = [

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipeline.config import TrainConfig
 from pipeline.provenance import places_of
-from pipeline.stages import train
+from pipeline.stages.train import stage as train
+from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.records import DatasetInfo, read_split
 

@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from pipeline.config import ExportConfig
+from pipeline.sources.source import content_digest
 from pipeline.stages.export import stage as export
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.figures import CLASSIFICATION, Figure, document
 from ssgan_tf.recipes import load_recipe
@@ -44,9 +45,9 @@ def write_split(folder: Path, name: str, images: np.ndarray, labels: np.ndarray)
             width=width,
             channels=channels,
             label=int(label),
-            key=f"{name}-{number}",
+            key=content_digest(image),
         )
-        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+        for image, label in zip(images, labels, strict=True)
     ]
     shard = write_records(folder / shard_name(name, 0, 1), records)
     return {"count": len(records), "labelled": int((labels >= 0).sum()), "shards": [shard]}
@@ -107,25 +108,19 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
     return read_split(DatasetInfo.load(prepared_digits), "test").images
 
 
-def metrics_of_an_evaluation(temperature: float = 1.0) -> dict:
-    """A few figures as the evaluate stage gives them."""
-    figures = [
-        Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19)),
-        Figure("brier", 0.2345, "Brier score", tempered=True),
-    ]
-    values, described = document(CLASSIFICATION, figures)
-    return values | {"count": 150, "split": "test", "temperature": temperature, "figures": described}
-
-
 @pytest.fixture(scope="session")
 def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
     """An export with its LiteRT form: (folder, summary)."""
-    folder = tmp_path_factory.mktemp("export")
+    folder, evaluated = tmp_path_factory.mktemp("export"), tmp_path_factory.mktemp("evaluate")
+    figure = Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19))
+    values, described = document(CLASSIFICATION, [figure])
+    metrics = values | {"count": 150, "split": "test", "temperature": 1.0, "figures": described}
+    (evaluated / "metrics.json").write_text(json.dumps(metrics))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
         model=trained_digits,
         data=prepared_digits,
-        metrics=metrics_of_an_evaluation(),
+        metrics=evaluated,
         output=folder,
         terminal=Terminal(quiet=True),
     )

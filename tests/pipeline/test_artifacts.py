@@ -13,7 +13,7 @@ import pytest
 from pipeline.chain import artifacts
 from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
-from pipeline.chain.publishing import leftovers, writing
+from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.errors import DataError
 
 
@@ -107,6 +107,74 @@ def test_kill_between_the_renames_of_publishing_loses_nothing(tmp_path):
     with writing(folder, fingerprint(steps=4)):
         pass
     assert names(tmp_path) == ["copies", "made"]
+
+
+def test_what_a_kill_while_publishing_left_is_not_part_of_the_next_result(tmp_path):
+    folder = tmp_path / "made"
+    with (
+        pytest.raises(RuntimeError),
+        writing(folder, fingerprint(), resumes_from="checkpoint") as partial,
+    ):
+        (partial / "checkpoint").write_text("320")
+        raise RuntimeError
+    # killed after the manifest was written, or while that, or the history, was
+    for name in ("manifest.json", "manifest.json.partial", "history.npz.partial"):
+        (partial / name).write_text("{")
+    with writing(folder, fingerprint(), resumes_from="checkpoint"):
+        pass
+    assert names(folder) == ["checkpoint", "manifest.json"]
+    assert list(open_artifact(folder, "train").files) == ["checkpoint"]
+
+
+def test_a_replaced_result_that_was_half_removed_is_in_nobodys_way(tmp_path):
+    folder = tmp_path / "made"
+    for steps in (1, 2):
+        with writing(folder, fingerprint(steps=steps), resumes_from="checkpoint") as partial:
+            (partial / "checkpoint").write_text("320")
+        # killed while the one before was being removed
+        shutil.copytree(folder, tmp_path / ".made.old")
+        (tmp_path / ".made.old" / "manifest.json").unlink()
+    with writing(folder, fingerprint(steps=3), resumes_from="checkpoint") as partial:
+        (partial / "checkpoint").write_text("320")
+    assert names(tmp_path) == ["made"]
+
+
+def test_what_killed_runs_left_beside_a_reused_result_is_removed(tmp_path):
+    folder = tmp_path / "made"
+    for steps in (1, 2, 3):
+        with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=steps), resumes_from="a") as new:
+            (new / "a").touch()
+            raise RuntimeError
+    with writing(folder, fingerprint(steps=3), resumes_from="a"):
+        pass
+    with pytest.raises(RuntimeError), writing(folder, fingerprint(steps=3), resumes_from="a") as new:
+        (new / "a").touch()
+        raise RuntimeError
+    shutil.copytree(folder, tmp_path / ".made.old")
+    (tmp_path / ".made.lock").touch()
+    tidy(folder, fingerprint(steps=3), resumes_from="a")
+    # what can be continued with other settings stays
+    assert {leftover.fingerprint.parameters["steps"] for leftover in leftovers(folder)} == {1, 2}
+    assert len(names(tmp_path)) == 3
+    tidy(folder, fingerprint(steps=3))
+    assert names(tmp_path) == ["made"]
+
+
+def test_a_flipped_byte_anywhere_in_a_manifest_is_seen(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint(steps=5), summary={"error": 0.25, 7: [(1, None)]}) as partial:
+        (partial / "a.bin").write_bytes(b"12345678")
+    whole = (folder / "manifest.json").read_bytes()
+    as_written = read_manifest(folder)
+    assert as_written.summary["error"] == 0.25
+    for place in range(len(whole)):
+        damaged = bytes([*whole[:place], whole[place] ^ 1, *whole[place + 1 :]])
+        (folder / "manifest.json").write_bytes(damaged)
+        # white space between the values says nothing
+        assert read_manifest(folder) in (None, as_written)
+    (folder / "manifest.json").write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"manifest\.json' is damaged. Run `ganpipe train` again"):
+        open_artifact(folder, "train")
 
 
 def test_a_flipped_byte_of_the_same_size_is_seen(tmp_path):

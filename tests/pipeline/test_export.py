@@ -13,13 +13,13 @@ import pytest
 import tensorflow as tf
 
 from pipeline.chain.config import RunConfig
-from pipeline.config import ExportConfig
 from pipeline.errors import DataError, GateRefused, UsageError
 from pipeline.exported.layout import WARMUP_FILE
 from pipeline.exported.prediction_log import Request, prediction_log, read_requests, write_requests
 from pipeline.stages.export import check
 from pipeline.stages.export import stage as export
 from pipeline.stages.export.check_cases import classifier_cases
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.declare import build
 from ssgan_tf.savedmodel import weights_digest

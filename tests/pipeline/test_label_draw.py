@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.preprocess.checks import check_draw
 from pipeline.stages.preprocess.draw import Draw, draw, share
 from pipeline.stages.preprocess.given import Given, given_lines, read_given
 from pipeline.stages.preprocess.members import keyed_hash, labelled_digest, record_order
 from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.settings import DataConfig
 
 NAMES = ("ant", "bee", "cat")
 

@@ -276,3 +276,18 @@ def test_an_output_that_cannot_be_written_is_one_message(exported, pictures, tmp
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="a part of the path is a file"):
         run(exported, [pictures], tmp_path / "file" / "rows.csv")
+
+
+def test_memory_that_runs_out_stops_the_run_and_drops_no_image(exported, pictures, tmp_path, monkeypatch):
+    from pipeline.images.rejected import OutOfMemory
+    from pipeline.stages.predict.classifiers import SavedModelClassifier, open_classifier
+
+    def out_of_memory(**_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    classifier = open_classifier(exported[0].resolve(), "savedmodel")
+    assert isinstance(classifier, SavedModelClassifier)
+    monkeypatch.setattr(classifier, "_function", out_of_memory)
+    with pytest.raises(OutOfMemory, match="out of memory: 13 image.*--batch-size"):
+        run(exported, [pictures], tmp_path / "rows.csv")
+    assert not list(tmp_path.iterdir())

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import DataConfig
 from pipeline.errors import UsageError
 from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.source import pixel_digest
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.members import keyed_hash
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.records import DatasetInfo, read_split
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.chain.config import load_config
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError, exit_code
 from pipeline.images.decoding import decode, record_images
 from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
 from ssgan_tf.records import DatasetInfo, read_split
@@ -378,3 +378,35 @@ def test_a_source_that_grows_while_it_is_read_is_refused_at_the_end(tmp_path, mo
     with pytest.raises(DataError, match=r"changed while it was being read\. Run again"):
         prepare(tmp_path / "out", tmp_path / "in")
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(tmp_path):
+    tree(tmp_path / "in")
+    clear = Image.new("RGBA", (10, 12))
+    for number, (suffix, kind) in enumerate(
+        (("webp", "WEBP"), ("tif", "TIFF"), ("tiff", "TIFF"), ("png", "PNG"))
+    ):
+        image = clear if kind != "PNG" else Image.new("RGBA", (10, 12), (number, 0, 0, 0))
+        (tmp_path / "in" / f"x{number}.{suffix}").write_bytes(encoded(image, kind))
+    (tmp_path / "in" / "y.jfif").write_bytes(encoded(colours(50), "JPEG"))
+    (tmp_path / "in" / "z.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", background=77)
+    assert document["background"] == 77
+    assert read_provenance(tmp_path / "out")["rejected"] == [
+        {"place": "z.heic", "reason": "HEIC images are not taken; store it as PNG or JPEG"}
+    ]
+    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+    places = places_of(tmp_path / "out", read.keys)
+    images = {places[key]: image for key, image in zip(read.keys, read.images, strict=True)}
+    assert "y.jfif" in images
+    # equal pictures in two formats: the file's bytes tell them apart, the pixels do not
+    for number, suffix in enumerate(("webp", "tif", "tiff", "png")):
+        if (key := f"x{number}.{suffix}") in images:
+            assert (images[key] == 77).all()
+    assert sum(key.startswith("x") for key in images) >= 3
+
+
+@pytest.mark.parametrize("value", ["grey", 256, -1, 3.5])
+def test_a_background_that_is_no_level_is_refused(value):
+    with pytest.raises(UsageError, match="white, black, or a grey level from 0 to 255"):
+        load_config(overrides=[f"data.background={value}"])

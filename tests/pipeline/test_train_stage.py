@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.config import TrainConfig
 from pipeline.errors import (
     DataError,
     GanpipeError,
@@ -19,8 +18,9 @@ from pipeline.errors import (
     exit_code,
     message,
 )
-from pipeline.stages import train
-from pipeline.stages.train import check_training
+from pipeline.stages.train import stage as train
+from pipeline.stages.train.settings import TrainConfig
+from pipeline.stages.train.stage import check_training
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo

@@ -222,3 +222,30 @@ def test_a_system_without_one_of_the_networks_says_so(tmp_path, system_and_netwo
     with pytest.raises(UsageError, match="no generator"):
         save_generator(tmp_path / "g", neither, networks)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 511.0, -256.0, 65_535.0])
+def test_what_is_no_picture_in_0_to_255_is_abstained_from(classifier, value):
+    images = IMAGES.astype(np.float32)
+    expected = classifier.signatures["serving_default"](image=tf.constant(images))
+    images[2, 3, 4, 0] = value
+    answers = classifier.signatures["serving_default"](image=tf.constant(images))
+    assert answers["abstain"][2] and answers["confidence"][2] == 0 and answers["real_score"][2] == 0
+    assert not np.any(answers["probabilities"][2])
+    others = [0, 1, 3, 4, 5]
+    for name in ("probabilities", "abstain", "real_score"):
+        np.testing.assert_array_equal(answers[name].numpy()[others], expected[name].numpy()[others])
+    images[2, 3, 4, 0] = 510.0
+    assert classifier.signatures["serving_default"](image=tf.constant(images))["confidence"][2] > 0
+
+
+def test_the_background_behind_transparent_pixels_is_the_training_datas(tmp_path, system_and_networks):
+    clear = tf.io.encode_png(np.zeros((8, 8, 4), np.uint8)).numpy()
+    for level in (0, 200):
+        save_classifier(tmp_path / str(level), *system_and_networks, NAMES, background=level)
+        signatures = tf.saved_model.load(str(tmp_path / str(level))).signatures
+        flat = tf.fill([1, 8, 8, 1], tf.constant(level, tf.uint8))
+        np.testing.assert_array_equal(
+            signatures["serving_bytes"](image_bytes=tf.constant([clear]))["probabilities"],
+            signatures["serving_uint8"](image=flat)["probabilities"],
+        )

@@ -99,7 +99,7 @@ def test_numbered_addresses_and_numbers_as_text():
 
 def test_it_needs_no_tensorflow():
     code = (
-        "import sys, ssgan_tf.training.cluster, ssgan_tf.training.options, pipeline.config;"
+        "import sys, ssgan_tf.training.cluster, ssgan_tf.training.options, pipeline.stages.train.settings;"
         "print([m for m in ('tensorflow', 'keras', 'numpy') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,30 +14,62 @@ def mirrored():
     return make_strategy("mirrored", 2)
 
 
-# A ReLU at 0 or one of Adam's first steps, which are as long for a gradient of 1e-8 as for one of 1, can
-# turn rounding into a difference by chance; a mistake would do it with every seed.
+def relative(first, second):
+    """How far two arrays are apart, as a share of the length of the first."""
+    length = np.linalg.norm(first)
+    return np.linalg.norm(first - second) / length if length else float(np.any(second))
+
+
+# A low rate: at a high one a ReLU that rounding switches, or one of Adam's first steps, which are as long for
+# a gradient of 1e-8 as for one of 1, sends the weights apart within a few steps. Adam hides the gradients'
+# scale from the weights, but not from its own means: these are compared after the first step.
+@pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize(
     "settings",
     [
         {"dropout": 0.0, "shift": 0.0, "rotate": 0.0},
-        {"dropout": 0.0, "loss": "faithful", "update": "alternating", "learning_rate": 1e-4},
-        {"dropout": 0.3, "loss": "faithful", "learning_rate": 2e-5},
+        {"dropout": 0.0, "loss": "faithful", "update": "alternating"},
+        {"dropout": 0.3, "loss": "faithful"},
     ],
 )
-def test_two_replicas_train_as_one(make_loop, state_of, tmp_path, mirrored, settings):
-    worst = []
-    for seed in (3, 4, 5, 6):
-        states = []
-        for name, strategy in (("one", None), ("two", mirrored)):
-            folder = tmp_path / f"{name}-{seed}"
-            loop = make_loop(folder=folder, strategy=strategy, steps=20, seed=seed, **settings)
-            loop.run()
-            states.append(state_of(loop))
-        weights = [name for name in states[0] if "weight" in name]
-        worst.append(max(np.abs(states[0][name] - states[1][name]).max() for name in weights))
-        if worst[-1] < 1e-5:
-            return
-    pytest.fail(f"the weights differ with every seed: {worst}")
+def test_two_replicas_train_as_one(make_loop, state_of, tmp_path, mirrored, settings, seed):
+    first_steps, states = [], []
+    for name, strategy in (("one", None), ("two", mirrored)):
+        loop = make_loop(
+            folder=tmp_path / name, strategy=strategy, steps=6, seed=seed, learning_rate=2e-5,
+            options={"summary_every": 1, "checkpoint_every": 6}, **settings,
+        )  # fmt: skip
+        start = state_of(loop)
+
+        def keep_first(step, _, loop=loop):
+            if step == 1:
+                first_steps.append(state_of(loop))
+
+        loop.run(keep_first)
+        states.append(state_of(loop))
+    means = [name for name in start if name.startswith("optimizer-") and start[name].ndim]
+    assert len(means) > 20 and all(np.any(first_steps[0][name]) for name in means)
+    gradients = {name: relative(first_steps[0][name], first_steps[1][name]) for name in means}
+    assert max(gradients.values()) < 1e-4, max(gradients.items(), key=lambda item: item[1])
+    weights = [name for name in start if name.startswith(("weight-", "average-"))]
+    moved = {name: states[0][name] - start[name] for name in weights}
+    apart = {name: relative(moved[name], states[1][name] - start[name]) for name in weights}
+    assert max(apart.values()) < 0.3, max(apart.items(), key=lambda item: item[1])
+
+
+def test_a_resumed_run_of_two_replicas_is_bit_identical(make_loop, state_of, tmp_path, mirrored):
+    tiny = {"hidden": 16, "batch_size": 8, "strategy": mirrored, "options": {"checkpoint_every": 4}}
+    whole = make_loop("gan", folder=tmp_path / "whole", steps=8, **tiny)
+    whole.run()
+    make_loop("gan", folder=tmp_path / "broken", steps=4, **tiny).run()
+    resumed = make_loop("gan", folder=tmp_path / "broken", steps=8, **tiny)
+    resumed.run()
+    for name, value in state_of(whole).items():
+        np.testing.assert_array_equal(value, state_of(resumed)[name], err_msg=name)
+    for network in resumed.networks.values():
+        for variable in network.variables:
+            first, second = (copy.numpy() for copy in mirrored.experimental_local_results(variable.value))
+            np.testing.assert_array_equal(first, second)
 
 
 def test_global_batch_must_divide(make_loop, mirrored):

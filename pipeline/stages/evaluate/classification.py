@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.config import EvaluateConfig
 from pipeline.stages.evaluate.contents import Contents
+from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import PREDICTIONS_FILE
 

@@ -19,20 +19,29 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Contents:
-    """Of each record of a split: digest of its pixels [N], and label int32 [N] (-1 unlabelled)."""
+    """Of each record of a split.
+
+    Attributes:
+        digests: of the record's pixels, text [N].
+        labels: int32 [N], -1 where unlabelled.
+        sources: of the pixels that the source gave, before they were brought to the record's size, text [N].
+    """
 
     digests: np.ndarray
     labels: np.ndarray
+    sources: np.ndarray
 
     @classmethod
     def of(cls, parts: Iterable[Split]) -> Contents:
         """Digests images block by block."""
         digests: list[str] = []
-        labels = [np.empty(0, np.int32)]
+        labels, sources = [np.empty(0, np.int32)], []
         for part in parts:
             digests += map(pixel_digest, part.images)
             labels.append(part.labels)
-        return cls(np.array(digests, "U32"), np.concatenate(labels))
+            # a key is the digest of the source's pixels, with a number behind a dot for copies
+            sources += [key.partition(".")[0] for key in part.keys]
+        return cls(np.array(digests, "U32"), np.concatenate(labels), np.array(sources, "U"))
 
 
 def read_contents(info: DatasetInfo, split: str) -> Contents:
@@ -46,20 +55,23 @@ def read_contents(info: DatasetInfo, split: str) -> Contents:
     return Contents.of(iterate_split(info, split, BLOCK))
 
 
-def refuse_overlap(held_out: Contents, training: Contents, split: str) -> None:
+def count_alike(held_out: Contents, training: Contents, split: str) -> int:
     """Checks that no held-out image is in the training split too.
+
+    Returns:
+        How many are not, but look the same as a training image at the records' size.
 
     Raises:
         DataError: some are; says how many.
     """
-    common = int(np.isin(held_out.digests, training.digests).sum())
+    common = int(np.isin(held_out.sources, training.sources).sum())
     if common:
         raise DataError(
             f"{common} of {len(held_out.digests)} images of split {split!r} are in the training split too, "
             "pixel by pixel: the figures would be better than the truth. Take the copies out of the data "
-            "set (or choose a larger --image-size, if it made different images the same) and run "
-            "`ganpipe preprocess` and `ganpipe train` again."
+            "set and run `ganpipe preprocess` and `ganpipe train` again."
         )
+    return int(np.isin(held_out.digests, training.digests).sum())
 
 
 def select(info: DatasetInfo, split: str, positions: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.config import EvaluateConfig
 from pipeline.stages.evaluate.comparison import FEWEST, Comparison, draw_comparison
 from pipeline.stages.evaluate.contents import Contents, select
+from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:

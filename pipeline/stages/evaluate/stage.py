@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import EvaluateConfig
 from pipeline.errors import DataError
+from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.stages.evaluate.tables import show_classification, show_generation
 from pipeline.terminal import Terminal
 from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
@@ -20,7 +20,6 @@ from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo, Split
 
-NAME = "evaluate"
 SAMPLE_SEED = 1
 PICTURED = 512
 
@@ -55,7 +54,7 @@ def run(
             model is damaged or of other data.
     """
     from pipeline.stages.evaluate.classification import ClassificationInputs
-    from pipeline.stages.evaluate.contents import Contents, read_contents, refuse_overlap
+    from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
     from pipeline.stages.evaluate.generation import GenerationInputs
     from ssgan_tf.metrics.evaluators import evaluate
     from ssgan_tf.metrics.figures import CLASSIFICATION, DESCRIPTIONS, GENERATION, document
@@ -75,16 +74,28 @@ def run(
         "step": trained.step,
         "made_from": {name: digest for name, digest in made_from.items() if digest},
     }
-    if contents:
-        refuse_overlap(contents, training, config.split)
-        metrics["images_in_training"] = 0
+    if split and contents:
+        alike = count_alike(contents, training, config.split)
+        metrics |= {"images_in_training": 0, "images_like_training": alike}
+        if alike:
+            terminal.warn(
+                f"{alike} of {len(split.images)} images of split {config.split} look the same as a training "
+                "image at this size, though their files differ; a larger --image-size tells them apart."
+            )
     descriptions: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     if split and contents and classifies:
         answers = ClassificationInputs(config, trained, split, contents, output, terminal)
         figures, missed = evaluate(CLASSIFICATION, answers)
         values, described = document(CLASSIFICATION, figures)
-        metrics = values | metrics | {"temperature": answers.temperature}
+        metrics = (
+            values
+            | metrics
+            | {
+                "temperature": answers.temperature,
+                "calibration_bins": config.calibration_bins,
+            }
+        )
         descriptions += described
         left_out |= missed
     if trained.system.generator is not None and config.samples:

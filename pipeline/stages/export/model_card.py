@@ -65,7 +65,7 @@ def model_card(
         "",
     ]
     if kind == "classifier":
-        parts += ["## Figures", *_figures(metrics, CLASSIFICATION, confidence.temperature), ""]
+        parts += ["## Figures", *_figures(metrics, CLASSIFICATION), ""]
     else:
         parts += ["## Figures", *_figures(metrics, GENERATION), ""]
     parts += [
@@ -93,31 +93,23 @@ def _data(info: DatasetInfo) -> list[str]:
     return lines
 
 
-def _figures(metrics: Mapping[str, Any] | None, section: str, temperature: float | None = None) -> list[str]:
-    """The figures of a section; those of another temperature than the exported one are left out."""
+def _figures(metrics: Mapping[str, Any] | None, section: str) -> list[str]:
+    """The figures of a section, as a table."""
     found = list(lines(metrics or {}, section))
     missing = list((metrics or {}).get("left_out", ())) if section == GENERATION else []
     if not metrics or not found:
         return missing or ["The model was exported without an evaluation."]
-    other = temperature is not None and metrics.get("temperature", temperature) != temperature
-    shown = [line for line in found if not (other and line.tempered)]
-    text = [f"On {metrics.get('count', '?')} images of split {metrics.get('split', '?')}:", ""]
-    if section == GENERATION:
-        text = ["Of generated images:", ""]
+    text = ["Of generated images:", ""]
+    if section == CLASSIFICATION:
+        at = f", at the temperature {metrics['temperature']:g}" if metrics.get("temperature", 1) != 1 else ""
+        text = [f"On {metrics['count']} images of split {metrics['split']}{at}:", ""]
     text += ["| figure | value |", "|---|---|"]
-    for line in shown:
+    for line in found:
         unit = f" ({line.unit})" if line.unit == NATS else ""
         text.append(f"| {line.title}{unit} | {_plain(line.value)} |")
         if line.interval:
             low, high = line.interval
             text.append(f"| {line.title}, 95 % interval | {low:.4g} to {high:.4g} |")
-    if other:
-        left_out = ", ".join(line.title for line in found if line.tempered)
-        text += [
-            "",
-            f"The evaluation was made at the temperature {metrics['temperature']:g}, this model answers at "
-            f"{temperature:g}: left out are {left_out}.",
-        ]
     return [*text, "", *missing]
 
 

@@ -6,17 +6,16 @@ generator/VERSION/      SavedModel, warm-up requests, model card
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import ExportConfig
 from pipeline.errors import DataError
+from pipeline.evaluated import metrics_at
+from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
-from pipeline.workspace import METRICS_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from ssgan_tf.savedmodel import Confidence
     from ssgan_tf.systems.recipe import Networks, System
     from ssgan_tf.training.trained import Trained
-
-NAME = "export"
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def run(
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
-    figures = json.loads((metrics / METRICS_FILE).read_text()) if metrics else None
+    figures = metrics_at(metrics, config.temperature) if metrics else None
     inputs = _Inputs(config, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:

@@ -18,6 +18,7 @@ from pipeline.stages.predict.classifiers import open_classifier
 from pipeline.stages.predict.inputs import Entry
 from pipeline.stages.predict.rows import Row, predict_rows
 from pipeline.stages.predict.settings import PredictConfig
+from ssgan_tf.whole_files import replacing
 
 BLOCK = 1000
 
@@ -49,11 +50,9 @@ class PredictBlock:
         entries = [Entry(*values) for values in json.loads(_entries_file(self.scratch, piece).read_text())]
         classifier = open_classifier(self.model, self.engine)
         place = _rows_file(self.scratch, piece)
-        partial = place.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
+        with replacing(place, durable=False) as partial, partial.open("w", encoding="utf-8") as file:
             for rows in predict_rows(entries, classifier, batch_size=self.batch_size, strict=self.strict):
                 file.writelines(json.dumps(row) + "\n" for row in rows)
-        partial.rename(place)
 
 
 def rows_on_beam(

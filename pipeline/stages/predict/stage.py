@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pipeline.stages.predict.inputs import Entry
     from pipeline.stages.predict.rows import Row
 
-NAME = "predict"
-
 
 def run(
     config: PredictConfig, *, model: Path, inputs: Sequence[str], output: Path | None, terminal: Terminal

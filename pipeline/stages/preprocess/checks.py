@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError
 from pipeline.stages.preprocess.draw import Draw
+from pipeline.stages.preprocess.settings import DataConfig
 
 
 def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig) -> None:

@@ -19,6 +19,8 @@ from pipeline.errors import DataError
 from pipeline.stages.preprocess.draw import Draw
 from pipeline.stages.preprocess.members import labelled_digest
 from pipeline.stages.preprocess.scan import Scanned
+from ssgan_tf.file_names import DATASET
+from ssgan_tf.whole_files import write_whole
 
 SPLITS = ("train", "test", "validation")
 
@@ -149,7 +151,5 @@ def _statistics(histogram: np.ndarray) -> dict[str, list[float]]:
 
 
 def save(document: Mapping[str, Any], folder: Path) -> None:
-    """Writes `dataset.json` beside its place and renames it."""
-    partial = folder / "dataset.json.partial"
-    partial.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.rename(folder / "dataset.json")
+    """Writes `dataset.json`, whole or not at all."""
+    write_whole(folder / DATASET, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.preprocess.given import HELD_OUT, Given, check_keys
 from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_contradictions, members_of
 from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.settings import DataConfig
 
 DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
@@ -169,6 +169,8 @@ def _hold_out(result: Draw, split: str, rate: float, *, seed: int, given: Given)
         check_keys(wanted, free, frozenset(m.key for m in train))
         for key in wanted:
             free[key].output, free[key].labelled = split, True
+        return
+    if not rate:
         return
     named = given.labelled | given.held_out.keys()
     for members in _by_class(train).values():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.stages.preprocess.scan import Scanned
 
 
-@dataclass
+@dataclass(slots=True)
 class Member:
     """One usable image of the source and what becomes of it.
 
@@ -60,11 +60,10 @@ def members_of(split: str, rows: Sequence[Scanned]) -> list[Member | None]:
 
 def mark_contradictions(members: Iterable[Member]) -> list[Member]:
     """Marks the labelled images whose pixels stand under another label too; returns them."""
-    labels: dict[str, set[int]] = {}
     labelled = [m for m in members if m.label >= 0]
-    for member in labelled:
-        labels.setdefault(member.digest, set()).add(member.label)
-    contradicted = [m for m in labelled if len(labels[m.digest]) > 1]
+    label_of: dict[str, int] = {}
+    under_two = {m.digest for m in labelled if label_of.setdefault(m.digest, m.label) != m.label}
+    contradicted = [m for m in labelled if m.digest in under_two] if under_two else []
     for member in contradicted:
         member.contradicted = True
     return contradicted
@@ -83,8 +82,9 @@ def _key(seed: int) -> bytes:
 
 def in_hashed_order(members: Iterable[Member], seed: int, purpose: str) -> list[tuple[int, Member]]:
     """Returns (hash, member) in the order of the keyed hash of a purpose, equal ones by key."""
-    hashed = [(keyed_hash(m.digest, seed=seed, purpose=purpose), m) for m in members]
-    return sorted(hashed, key=lambda row: (row[0], row[1].key))
+    # keys are unique, so two members are never compared
+    hashed = sorted((keyed_hash(m.digest, seed=seed, purpose=purpose), m.key, m) for m in members)
+    return [(value, member) for value, _, member in hashed]
 
 
 def record_order(members: Iterable[Member], seed: int) -> list[Member]:

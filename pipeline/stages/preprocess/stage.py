@@ -20,7 +20,6 @@ from typing import Any
 
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
-from pipeline.config import DataConfig
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
@@ -38,10 +37,10 @@ from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.members import record_order
 from pipeline.stages.preprocess.scan import Scan
 from pipeline.stages.preprocess.scan import collect as collect_scans
+from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
 from pipeline.terminal import Terminal
-
-NAME = "preprocess"
+from pipeline.workspace import LABELLED_FILE
 
 
 def run(
@@ -108,7 +107,7 @@ def run(
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
             )
-            (output / "labelled.txt").write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
                 output,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),

@@ -100,13 +100,14 @@ class Encode:
         histogram = np.zeros((self.shape[2], 256), np.int64)
         files: dict[str, IO[bytes]] = {}
         tables: dict[str, list[tuple[int, int, int]]] = {}
+        ends: dict[str, int] = {}
         try:
             for split in sorted({row.output for row in plan} - {""}):
                 files[split] = (self.scratch / f"records-{split}-{piece.stem}").open("wb")
-                tables[split] = []
+                tables[split], ends[split] = [], 0
             for row, record in self._records(piece, plan, histogram):
-                tables[row.output].append((row.position, files[row.output].tell(), len(record)))
-                files[row.output].write(record)
+                tables[row.output].append((row.position, ends[row.output], len(record)))
+                ends[row.output] += files[row.output].write(record)
         finally:
             for file in files.values():
                 file.close()
@@ -118,20 +119,15 @@ class Encode:
         self, piece: Piece, plan: Sequence[Planned], histogram: np.ndarray
     ) -> Iterator[tuple[Planned, bytes]]:
         from pipeline.images.decoding import encode
-        from ssgan_tf.records import example_bytes
+        from ssgan_tf.records import RecordForm
 
-        height, width, channels = self.shape
+        form = RecordForm(*self.shape)
         for rows, images in self._blocks(piece, plan):
             in_training = images[np.array([row.output == "train" for row in rows])]
             for channel, counts in enumerate(histogram):
                 counts += np.bincount(in_training[..., channel].ravel(), minlength=256)
             for row, png in zip(rows, encode(images), strict=True):
-                yield (
-                    row,
-                    example_bytes(
-                        png=png, height=height, width=width, channels=channels, label=row.label, key=row.key
-                    ),
-                )
+                yield row, form.serialise(png=png, label=row.label, key=row.key)
 
     def _blocks(self, piece: Piece, plan: Sequence[Planned]) -> Iterator[tuple[list[Planned], np.ndarray]]:
         rows: list[Planned] = []

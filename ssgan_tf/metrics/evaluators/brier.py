@@ -17,7 +17,6 @@ def _figures(probabilities: np.ndarray, labels: np.ndarray) -> Iterator[Figure]:
         brier_score(probabilities, labels),
         "Brier score",
         caption="squared distance of the probabilities to the truth, 0 to 2; smaller is better",
-        tempered=True,
     )
 
 

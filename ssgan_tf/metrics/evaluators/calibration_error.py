@@ -18,7 +18,6 @@ def _figures(probabilities: np.ndarray, labels: np.ndarray, calibration_bins: in
         "expected calibration error",
         FRACTION,
         "how far confidence and accuracy lie apart; 0 where confidence can be believed",
-        tempered=True,
     )
     yield Figure(
         "mean_confidence",
@@ -26,7 +25,6 @@ def _figures(probabilities: np.ndarray, labels: np.ndarray, calibration_bins: in
         "mean confidence",
         FRACTION,
         "beside 1 - error: higher is boastful, lower is shy",
-        tempered=True,
     )
 
 

@@ -18,7 +18,6 @@ def _figures(probabilities: np.ndarray, labels: np.ndarray) -> Iterator[Figure]:
         "negative log-likelihood",
         NATS,
         "mean over images of -log of the true class's probability; smaller is better",
-        tempered=True,
     )
 
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import TrainConfig
 from pipeline.errors import DataError, Interrupted, UsageError
 from pipeline.interrupts import StopEvent, listening
+from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.training.options import LoopOptions
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.systems.recipe import Recipe, System
 
-NAME = "train"
 SPEED = "examples/s"
 
 

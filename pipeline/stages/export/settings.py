@@ -1,0 +1,31 @@
+"""Settings of `ganpipe export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ssgan_tf.declare import Rule, at_least, setting
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Settings of `ganpipe export`."""
+
+    version: int = setting(1, "version folder of the SavedModel", at_least(1))
+    check_images: int = setting(64, "test images whose answers must agree after loading", at_least(1))
+    format: str = setting(
+        "savedmodel",
+        "savedmodel, or with more after it: savedmodel,tflite,onnx",
+        Rule(
+            "a list of savedmodel, tflite and onnx, with commas",
+            lambda v: bool(v) and set(v.split(",")) <= {"savedmodel", "tflite", "onnx"},
+        ),
+    )
+    temperature: float = setting(
+        1.0, "divides the logits before the softmax", Rule("a number above 0", lambda v: v > 0)
+    )
+    abstain_below: float = setting(
+        0.0,
+        "confidence below which the classifier abstains; 0: never",
+        Rule("a number from 0 to 1", lambda v: 0 <= v <= 1),
+    )

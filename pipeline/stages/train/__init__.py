@@ -1,0 +1,1 @@
+"""Stage `train`: prepared data to checkpoints, event files and samples."""

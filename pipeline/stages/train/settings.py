@@ -1,0 +1,47 @@
+"""Settings of `ganpipe train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ssgan_tf.declare import as_in, at_least, one_of, setting
+from ssgan_tf.training.options import LoopOptions
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `ganpipe train` that hold for every recipe."""
+
+    recipe: str = setting("ssgan", "the system to train")
+    preset: str = setting("small", "the recipe's named settings: small (two cores) or full (as published)")
+    steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
+    batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
+    strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
+    replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
+    workers: str | None = setting(
+        None, "host:port,... of all workers of multiworker; default: TF_CONFIG", affects_result=False
+    )
+    worker_index: int | None = setting(
+        None, "which of the workers this is; 0 is the chief, which writes", at_least(0), affects_result=False
+    )
+    precision: str = setting(
+        "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
+    )
+    average_decay: float | None = as_in(
+        LoopOptions,
+        "average_decay",
+        default=None,
+        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
+    )
+    steps_per_call: int = as_in(LoopOptions, "steps_per_call")
+    summary_every: int = as_in(LoopOptions, "summary_every")
+    histogram_every: int = as_in(LoopOptions, "histogram_every")
+    image_every: int = as_in(LoopOptions, "image_every")
+    checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
+    keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
+    memory_limit_mb: int = setting(
+        4096,
+        "training images are held in memory up to this size, else streamed",
+        at_least(0),
+        affects_result=False,
+    )

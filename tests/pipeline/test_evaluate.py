@@ -1,0 +1,299 @@
+"""The evaluate stage: what is compared with what, what is refused, and that all places show one list."""
+
+import dataclasses
+import importlib.util
+import io
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from export_fixtures import digit_images, untrained, write_split
+
+from pipeline.errors import DataError
+from pipeline.evaluated import metrics_at
+from pipeline.sources.source import content_digest
+from pipeline.stages.evaluate import stage as evaluate
+from pipeline.stages.evaluate.comparison import FEWEST, draw_comparison
+from pipeline.stages.evaluate.contents import Contents, read_contents, select
+from pipeline.stages.evaluate.settings import EvaluateConfig
+from pipeline.terminal import Terminal
+from ssgan_tf.metrics import evaluators
+from ssgan_tf.metrics.calibration import brier_score
+from ssgan_tf.metrics.evaluators.evaluator import Evaluator, Unavailable
+from ssgan_tf.metrics.figures import CLASSIFICATION, FRACTION, GENERATION, Figure, document, lines
+from ssgan_tf.metrics.probabilities import softmax
+from ssgan_tf.records import (
+    SCHEMA_VERSION,
+    DatasetInfo,
+    iterate_labels,
+    iterate_records,
+    read_split,
+    write_records,
+)
+
+
+@pytest.fixture(scope="module")
+def evaluated(prepared_digits, trained_digits, tmp_path_factory):
+    """An evaluation at temperature 2, without generated images."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    evaluate.run(
+        EvaluateConfig(samples=0, temperature=2.0),
+        model=trained_digits,
+        data=prepared_digits,
+        output=folder,
+        terminal=Terminal(quiet=True),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduce():
+    """The tool that writes the table of results."""
+    path = Path(__file__).resolve().parents[2] / "tools" / "reproduce.py"
+    spec = importlib.util.spec_from_file_location("reproduce", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def contents(digests, labels):
+    return Contents(np.array(digests), np.array(labels, np.int32), np.array(digests))
+
+
+def sorted_by_class(count, classes, prefix, labelled=True):
+    """Contents as a class folder gives them: one class after the other."""
+    labels = np.repeat(np.arange(classes), count // classes)
+    return contents([f"{prefix}{n}" for n in range(count)], labels if labelled else np.full(count, -1))
+
+
+def test_a_comparison_takes_all_classes_and_as_many_on_either_side():
+    held_out, training = sorted_by_class(2000, 10, "h"), sorted_by_class(6000, 10, "t")
+    drawn = draw_comparison(held_out, training, samples=300, seed=0)
+    assert len(drawn.real) == len(drawn.training) == 300
+    for part, split in ((drawn.real, held_out), (drawn.training, training)):
+        # 30 of each class on average; 12 is more than three deviations away
+        assert np.bincount(split.labels[part], minlength=10).min() > 12
+    again, other = (draw_comparison(held_out, training, 300, seed) for seed in (0, 1))
+    np.testing.assert_array_equal(again.real, drawn.real)
+    assert set(other.real) != set(drawn.real)
+    # the order of the records does not matter
+    flipped = contents(held_out.digests[::-1], held_out.labels[::-1])
+    assert set(1999 - draw_comparison(flipped, training, 300, 0).real) == set(drawn.real)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("samples", [50, 300, 10_000])
+def test_the_judge_learns_from_no_image_that_it_is_asked_about(samples, labelled):
+    held_out, training = sorted_by_class(400, 4, "h"), sorted_by_class(900, 4, "t", labelled)
+    # every training image stands there three times
+    training = contents(np.repeat(training.digests[:300], 3), training.labels)
+    drawn = draw_comparison(held_out, training, samples, seed=3)
+    for asked, learnt, split in (
+        (drawn.real, drawn.judge_held_out, held_out),
+        (drawn.training, drawn.judge_training, training),
+    ):
+        assert not set(split.digests[asked]) & set(split.digests[learnt])
+        assert (split.labels[learnt] >= 0).all()
+    assert len(drawn.real) == len(drawn.training)
+    assert len(drawn.judge_held_out) + len(drawn.judge_training) >= 200
+
+
+def test_held_out_images_are_all_compared_where_training_has_labels_enough():
+    held_out, training = sorted_by_class(1000, 10, "h"), sorted_by_class(20_000, 10, "t")
+    drawn = draw_comparison(held_out, training, 10_000, 0)
+    assert len(drawn.real) == 1000 and not len(drawn.judge_held_out)
+
+
+def test_selected_images_come_in_the_order_asked_for(prepared_digits):
+    info = DatasetInfo.load(prepared_digits)
+    images = read_split(info, "train").images
+    positions = np.array([399, 3, 0, 250])
+    np.testing.assert_array_equal(select(info, "train", positions), images[positions])
+
+
+def test_labels_are_read_without_images(prepared_digits):
+    info = DatasetInfo.load(prepared_digits)
+    split = read_split(info, "train")
+    keys, labels, masks = zip(*iterate_labels(info, "train"), strict=True)
+    assert list(keys) == split.keys and list(labels) == split.labels.tolist() and set(masks) == {1}
+
+
+def test_test_images_that_were_trained_on_are_refused(prepared_digits, trained_digits, tmp_path):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(prepared_digits, data)
+    output.mkdir()
+    images, labels = digit_images(550)
+    document = json.loads((data / "dataset.json").read_text())
+    # three training images among those of the test
+    document["splits"]["test"] = write_split(data, "test", images[397:], labels[397:])
+    (data / "dataset.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"3 of 153 images of split 'test' .*ganpipe preprocess"):
+        evaluate.run(
+            EvaluateConfig(samples=0),
+            model=trained_digits,
+            data=data,
+            output=output,
+            terminal=Terminal(quiet=True),
+        )
+    assert list(output.iterdir()) == []
+
+
+def test_pictures_that_only_look_alike_at_the_records_size_are_counted(
+    prepared_digits, trained_digits, tmp_path
+):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(prepared_digits, data)
+    output.mkdir()
+    images, labels = digit_images(550)
+    document = json.loads((data / "dataset.json").read_text())
+    # other keys: of other pixels, before they were made this small
+    (shard,) = (about := write_split(data, "test", images[397:], labels[397:]))["shards"]
+    records = [
+        payload.replace(content_digest(image).encode(), f"{number:032x}".encode())
+        for number, (image, (_, payload)) in enumerate(
+            zip(images[397:], iterate_records(data / shard["name"]), strict=True)
+        )
+    ]
+    about["shards"] = [write_records(data / shard["name"], records)]
+    document["splits"]["test"] = about
+    (data / "dataset.json").write_text(json.dumps(document))
+    told = io.StringIO()
+    metrics = evaluate.run(
+        EvaluateConfig(samples=0),
+        model=trained_digits,
+        data=data,
+        output=output,
+        terminal=Terminal(told),
+    )
+    assert (metrics["images_in_training"], metrics["images_like_training"]) == (0, 3)
+    assert "3 of 153 images of split test look the same as a training image" in told.getvalue()
+
+
+def test_figures_are_those_of_the_exported_temperature(evaluated):
+    metrics = metrics_at(evaluated)
+    stored = np.load(evaluated / "predictions.npz")
+    assert metrics["temperature"] == 2.0 and metrics["images_in_training"] == 0
+    for found, temperature in ((metrics, 2.0), (metrics_at(evaluated, 0.5), 0.5)):
+        expected = brier_score(softmax(stored["logits"], temperature), stored["labels"])
+        assert found["brier"] == pytest.approx(expected) and found["temperature"] == temperature
+    # an answer is the same at every temperature
+    assert metrics_at(evaluated, 0.5)["error"] == metrics["error"]
+    assert metrics_at(evaluated, 0.5)["brier"] != metrics["brier"]
+    # a digest for every image, the same as that of its pixels
+    assert len(set(stored["digests"])) == len(stored["labels"]) == 150
+
+
+def test_of_few_images_nothing_is_said_but_why(prepared_digits, trained_digits, tmp_path):
+    config = EvaluateConfig(samples=FEWEST - 1)
+    metrics = evaluate.run(
+        config, model=trained_digits, data=prepared_digits, output=tmp_path, terminal=Terminal(quiet=True)
+    )
+    assert metrics["generation"] == {}
+    (sentence,) = metrics["left_out"]
+    assert "the distances to real images and the classes of generated images" in sentence
+    assert "150 are held out" in sentence and f"fewer than {FEWEST} say nothing" in sentence
+    assert (tmp_path / "samples.png").is_file()
+
+
+def test_evaluators_that_lack_something_are_left_out_with_the_reason():
+    class Inputs:
+        @property
+        def judge(self):
+            raise Unavailable("there is none")
+
+        sample_figures = (Figure("mean", [1.0], "mean"),)
+        generated = real_features = generated_features = training_features = np.zeros([5, 2])
+        kind_of_features = "points"
+
+    figures, left_out = evaluators.evaluate(GENERATION, Inputs())
+    assert {"frechet_distance", "mean"} <= {figure.name for figure in figures}
+    assert left_out == {"the classes of generated images": "there is none"}
+
+
+def test_distances_want_sets_of_one_size():
+    sizes = dict.fromkeys(("real_features", "generated_features"), np.zeros([5, 2]))
+    inputs = SimpleNamespace(
+        **sizes, training_features=np.zeros([6, 2]), generated=np.zeros(5), kind_of_features="points"
+    )
+    with pytest.raises(ValueError, match="one size"):
+        list(evaluators.distances.EVALUATOR.compute(**vars(inputs)))
+
+
+def test_values_stand_once_and_their_descriptions_find_them():
+    figures = [
+        Figure("error", 0.125, "error", FRACTION, interval=(0.1, 0.2)),
+        Figure("matrix", [[1]], "matrix", "table"),
+    ]
+    values, described = document(CLASSIFICATION, figures)
+    assert values == {"error": 0.125, "error_interval": [0.1, 0.2], "matrix": [[1]]}
+    (line,) = lines(values | {"figures": described})
+    assert line.text == "12.50 % (10.00 % to 20.00 %)"
+
+
+def test_a_new_metric_appears_in_all_places(
+    monkeypatch, prepared_digits, trained_digits, tmp_path, reproduce
+):
+    """One evaluator more: terminal, metrics.json, model card, the report's values, the table of results."""
+    from pipeline.reporting.sections import _trust
+    from pipeline.stages.export.model_card import _figures
+
+    def compute(probabilities):
+        yield Figure("sharpness", 0.4321, "sharpness", caption="how sharp")
+
+    new = Evaluator("sharpness", CLASSIFICATION, compute)
+    monkeypatch.setattr(evaluators, "EVALUATORS", (*evaluators.EVALUATORS, new))
+    said = []
+    terminal = Terminal(quiet=True)
+    monkeypatch.setattr(terminal, "say", lambda text="": said.append(text))
+    metrics = evaluate.run(
+        EvaluateConfig(samples=0),
+        model=trained_digits,
+        data=prepared_digits,
+        output=tmp_path,
+        terminal=terminal,
+    )
+    assert any("sharpness" in line and "0.4321" in line for line in said)
+    assert json.loads((tmp_path / "metrics.json").read_text())["sharpness"] == 0.4321
+    assert "| sharpness | 0.4321 |" in _figures(metrics, CLASSIFICATION)
+    shown = _trust(tmp_path, metrics, DatasetInfo.load(prepared_digits))["figures"]
+    assert ("sharpness", "0.4321", "how sharp") in [(line.title, line.text, line.caption) for line in shown]
+    row = {
+        "errors": [metrics["error"]],
+        "classification": reproduce._classification(metrics),
+        "generation": {},
+        "figures": metrics["figures"],
+        "losses": {},
+    }
+    assert "sharpness 0.4321" in reproduce.in_words(row)
+
+
+def test_the_trained_images_are_read_block_by_block(prepared_digits):
+    info = DatasetInfo.load(prepared_digits)
+    found = read_contents(info, "train")
+    whole = Contents.of([read_split(info, "train")])
+    np.testing.assert_array_equal(found.digests, whole.digests)
+    np.testing.assert_array_equal(found.labels, whole.labels)
+    assert len(set(found.digests)) == 400
+
+
+def test_a_generator_needs_no_held_out_split(tmp_path):
+    data, model, output = (tmp_path / name for name in ("data", "model", "out"))
+    data.mkdir()
+    output.mkdir()
+    images, labels = digit_images(120)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "image_shape": [8, 8, 1],
+        "class_names": [f"digit {k}" for k in range(10)],
+        "splits": {"train": write_split(data, "train", images, labels)},
+    }
+    (data / "dataset.json").write_text(json.dumps(document))
+    loop = untrained(model, "gan", steps=2, batch_size=8)
+    loop.run()
+    config = dataclasses.replace(EvaluateConfig(), samples=150)
+    metrics = evaluate.run(config, model=model, data=data, output=output, terminal=Terminal(quiet=True))
+    assert metrics["split"] is None and "error" not in metrics
+    assert "no real image is held out" in metrics["left_out"][0]
