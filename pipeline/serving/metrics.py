@@ -7,6 +7,7 @@ dashboard made for it works here; the others are ours.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -29,16 +30,18 @@ class Metrics:
         disable_created_metrics()
         self.registry = CollectorRegistry()
         # a Counter would add `_total` to the name
-        self._requests = Gauge(
+        requests = Gauge(
             REQUEST_COUNT, "The total number of requests.", ["model_name", "status"], registry=self.registry
         )
-        self._latency = Histogram(
+        latency = Histogram(
             REQUEST_LATENCY,
             "Distribution of wall time (in microseconds) of requests.",
             ["model_name", "API", "entrypoint"],
             buckets=_MICROSECONDS,
             registry=self.registry,
         )
+        self._count = lru_cache(requests.labels)
+        self._time = lru_cache(latency.labels)
         self._batch = Histogram(
             "ganpipe_serving_batch_rows",
             "Rows in one call of the model.",
@@ -61,9 +64,9 @@ class Metrics:
             seconds: wall time from the first byte of the body to the answer.
             entrypoint: REST or GRPC.
         """
-        self._requests.labels(model, status).inc()
+        self._count(model, status).inc()
         if status == "OK" and method:
-            self._latency.labels(model, method, entrypoint).observe(seconds * 1e6)
+            self._time(model, method, entrypoint).observe(seconds * 1e6)
 
     def batch(self, rows: int) -> None:
         """Counts one call of the model."""

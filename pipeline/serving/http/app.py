@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -24,12 +24,12 @@ from pipeline.serving.status import ServingError, bare
 
 logger = logging.getLogger(__name__)
 
-_JSON = "application/json"
-_CORS = {
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "POST, GET",
-    "access-control-allow-headers": "Content-Type",
-}
+_JSON = b"application/json"
+_CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+]
 
 
 @dataclass
@@ -38,8 +38,8 @@ class Answer:
 
     body: bytes
     status: int = 200
-    media: str = _JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
+    media: bytes = _JSON
+    headers: Sequence[tuple[bytes, bytes]] = ()
     code: str = "OK"
 
 
@@ -59,15 +59,15 @@ class App:
     ) -> None:
         """Puts the parts together; with `cors` pages of other origins may read the answers."""
         self._rest, self._manager, self._metrics, self.log = rest, manager, metrics, log
-        self._hosts, self._cors = hosts, _CORS if cors else {}
+        self._hosts, self._cors = hosts, _CORS if cors else []
         self._pages: dict[str, Callable[[], Answer]] = {
-            "/": lambda: Answer(page.html.encode(), 200, "text/html; charset=utf-8", page.headers),
+            "/": lambda: Answer(page.html.encode(), 200, b"text/html; charset=utf-8", page.headers),
             "/about.json": lambda: Answer(orjson.dumps(page.about())),
             "/healthz": lambda: Answer(b'{"status":"ok"}'),
             "/readyz": self._ready,
             "/openapi.json": lambda: Answer(orjson.dumps(describe(list(manager.folders)))),
             "/monitoring/prometheus/metrics": lambda: Answer(
-                metrics.page(), 200, "text/plain; version=0.0.4; charset=utf-8"
+                metrics.page(), 200, b"text/plain; version=0.0.4; charset=utf-8"
             ),
         }
 
@@ -90,11 +90,11 @@ class App:
             return
         except Exception as error:
             answer = _refusal(error, f"{scope['method']} {path}")
-        headers = {"content-type": answer.media, "content-length": str(len(answer.body)), **answer.headers}
+        length = b"%d" % len(answer.body)
+        headers = [(b"content-type", answer.media), (b"content-length", length), *answer.headers]
         if rest:
-            headers.update(self._cors)
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+            headers += self._cors
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
         if rest:
             self._count(target, answer.code, time.perf_counter() - started)
@@ -122,11 +122,11 @@ def _refusal(error: Exception, request: str) -> Answer:
     problem = bare(error)
     if problem.code == "INTERNAL" and not isinstance(error, ServingError):
         logger.exception("%s", request)
-    headers = {}
+    headers = []
     if problem.http_status == 413:
-        headers["connection"] = "close"
+        headers.append((b"connection", b"close"))
     if problem.http_status in (429, 503):
-        headers["retry-after"] = "1"
+        headers.append((b"retry-after", b"1"))
     return Answer(error_json(problem.message), problem.http_status, _JSON, headers, problem.code)
 
 

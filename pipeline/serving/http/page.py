@@ -32,12 +32,12 @@ class Page:
         for tag, text in _INLINE.findall(self.html):
             digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
             policy.append(f"{tag}-src 'sha256-{digest}'")
-        self.headers = {
-            "content-security-policy": "; ".join(policy),
-            "x-content-type-options": "nosniff",
-            "referrer-policy": "no-referrer",
-            "cache-control": "no-cache",
-        }
+        self.headers = [
+            (b"content-security-policy", "; ".join(policy).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cache-control", b"no-cache"),
+        ]
 
     def about(self) -> dict[str, Any]:
         """Returns the names, versions, classes and signatures that the page works with."""

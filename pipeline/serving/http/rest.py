@@ -87,7 +87,7 @@ class RestApi:
             else:
                 signature, inputs, form = read
             outputs = await self._computing.compute(held[0], signature, inputs)
-            size = sum(8 * array.size for array in outputs.values())
+            size = sum([array.nbytes for array in outputs.values()])
             return await self._beside(size, answer.predict_json, outputs, form)
         finally:
             for model in held:

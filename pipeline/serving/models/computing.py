@@ -37,10 +37,11 @@ class Computing:
             signature.check_shape(name, array.shape)
             if name == IMAGE and array.dtype.kind == "f" and array.ndim == 4 and array.size:
                 # a NaN is no number between two others
-                if not (array.min() >= _LOWEST and array.max() <= _HIGHEST):
+                low, high = np.minimum.reduce(array, axis=None), np.maximum.reduce(array, axis=None)
+                if not (low >= _LOWEST and high <= _HIGHEST):
                     raise invalid(
                         f"Input {name!r} holds values that are no pixels: they must be numbers from 0 to 255 "
-                        f"({_LOWEST:g} to {_HIGHEST:g} is taken); got {array.min()} to {array.max()}."
+                        f"({_LOWEST:g} to {_HIGHEST:g} is taken); got {low} to {high}."
                     )
             elif signature.decodes_images and array.dtype.kind == "O":
                 costs = images.costs(array.flat, self._max_pixels, signature.parses_examples)
