@@ -8,6 +8,7 @@ except GanpipeError as error:
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,10 @@ def message(error: BaseException) -> str:
     return f"{error} {remedy}".rstrip()
 
 
+# NumPy says only this of a disk that is full
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
     """Turns "no space", "read-only" and "not allowed" below `folder` into one clear message.
@@ -94,7 +99,10 @@ def writing_to(folder: Path) -> Iterator[None]:
             errno.EEXIST: "a part of the path is a file, not a folder",
             errno.ENOTDIR: "a part of the path is a file, not a folder",
         }
-        if error.errno not in reasons:
+        number = error.errno
+        if number is None and _SHORT_WRITE.fullmatch(str(error)):
+            number = errno.ENOSPC
+        if number not in reasons:
             raise
         place = error.filename or folder
-        raise DataError(f"cannot write to {str(place)!r}: {reasons[error.errno]}.") from error
+        raise DataError(f"cannot write to {str(place)!r}: {reasons[number]}.") from error

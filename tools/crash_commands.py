@@ -30,6 +30,7 @@ PLACES = {
     "export": "ssgan/export",
 }
 PAYLOAD = ("data/*.tfrecord", "data/dataset.json", "*/train/checkpoints/*.data*", "*/evaluate/metrics.json")
+EXPORTED = ("classifier", "generator")
 OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
 LIMIT = 300
 PAGE = 4096
@@ -129,7 +130,8 @@ def payload(workdir: Path) -> dict[str, str]:
     """What decides a result; event files hold wall times, SavedModels the names of a process's functions."""
     draw = workdir / "seed-0"
     found = {str(p.relative_to(draw)): _digest(p) for pattern in PAYLOAD for p in sorted(draw.glob(pattern))}
-    found["summary"] = (workdir / "summary.json").read_text().replace(str(workdir), "")
+    summary = json.loads((workdir / "summary.json").read_text())
+    found["summary"] = json.dumps({name: value for name, value in summary.items() if name not in EXPORTED})
     return found | {"hidden": " ".join(path.name for path in workdir.rglob(".*"))}
 
 

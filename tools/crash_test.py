@@ -30,19 +30,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from crash_commands import (
-    PAGE,
-    PLACES,
-    Ended,
-    Kill,
-    ganpipe,
-    half_published,
-    payload,
-    resize,
-    run,
-    small_disk,
-    used,
-)
+import crash_commands as commands
+from crash_commands import PLACES, Ended, Kill, half_published
 
 # an export is checked by processes that start anew, which takes longer than all the rest
 TURNS = ("preprocess", "evaluate", "train", "preprocess", "evaluate", "preprocess", "export", "evaluate")
@@ -57,14 +46,14 @@ class Trial:
         self.root, self.draw = root, random.Random(seed)
         self.whole = root / "undisturbed"
         self.seconds = self._undisturbed(root / "seconds.json")
-        self.expected = payload(self.whole)
+        self.expected = commands.payload(self.whole)
         self.counts: dict[str, Counter[str]] = {}
         self.wrong: list[str] = []
 
     def _undisturbed(self, file: Path) -> dict[str, float]:
         """Makes the undisturbed run, if an earlier call did not; returns the seconds of each stage."""
         if not file.exists():
-            ended = run(self.whole)
+            ended = commands.run(self.whole)
             if ended.code or half_published(self.whole):
                 raise SystemExit("\n".join(["the undisturbed run failed:", *ended.lines]))
             marks = [*ended.begun.values()]
@@ -92,7 +81,7 @@ class Trial:
         elif ended.code:
             self.count(kind, "wrong", f"{note}: exit code {ended.code}: {' / '.join(ended.lines[-6:])}")
         else:
-            got = payload(workdir)
+            got = commands.payload(workdir)
             other = sorted(key for key in self.expected | got if got.get(key) != self.expected.get(key))
             why = f"{note}: not as undisturbed: {other} {got['hidden']}" if other else ""
             self.count(kind, "wrong" if other else "the same", why)
@@ -105,7 +94,7 @@ class Trial:
             shutil.rmtree(workdir / "seed-0" / PLACES[stage])
             kills = [self._kill(stage) for _ in range(min(PER_ROUND, number - first))]
             for kill in kills:
-                ended = run(workdir, "--force", stage, kill=kill)
+                ended = commands.run(workdir, "--force", stage, kill=kill)
                 kind = f"kill {stage}"
                 if half := half_published(workdir):
                     self.count(kind, "wrong", f"{kill}: {half}")
@@ -114,7 +103,7 @@ class Trial:
                 else:
                     self.judge(kind, workdir, ended, str(kill))
             again = ("--force", stage) if first // PER_ROUND % 2 else ()
-            self.judge(f"kill {stage}", workdir, run(workdir, *again), f"after {kills}")
+            self.judge(f"kill {stage}", workdir, commands.run(workdir, *again), f"after {kills}")
 
     def _kill(self, stage: str) -> Kill:
         aim = self.draw.choice(("moment", "operation", "publishing"))
@@ -132,38 +121,32 @@ class Trial:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             # every third time the manifest: it is one file of many, and says what the others are
             path = folder / "manifest.json" if turn % 3 == 0 else self.draw.choice(files)
-            kind, what = ("flip", self._flip(path)) if turn % 2 == 0 else ("cut", self._cut(path))
+            what = self._damage(path, kind := ("flip", "cut")[turn % 2])
             if turn // 2 % 2:
-                ended, command = run(workdir), "run"
+                ended, command = commands.run(workdir), "run"
             else:
                 command = following[stage]
-                ended = ganpipe(
+                ended = commands.ganpipe(
                     command, "--config", workdir / "config.yaml", "--workdir", workdir, workdir=workdir
                 )
             note = f"{path.relative_to(workdir)} {what}, then {command}"
             self.judge(f"{kind} {stage}", workdir, ended, note)
 
-    def _flip(self, path: Path) -> str:
-        content = bytearray(path.read_bytes())
-        if not content:
-            path.write_bytes(b"\0")
-            return "one byte added"
-        place, bit = self.draw.randrange(len(content)), self.draw.randrange(8)
-        content[place] ^= 1 << bit
+    def _damage(self, path: Path, kind: str) -> str:
+        content = bytearray(path.read_bytes() or b"?")
+        place = self.draw.randrange(len(content))
+        if kind == "cut":
+            del content[place:]
+        else:
+            content[place] ^= 1 << self.draw.randrange(8)
         path.write_bytes(content)
-        return f"bit {bit} of byte {place} flipped"
-
-    def _cut(self, path: Path) -> str:
-        content = path.read_bytes()
-        left = self.draw.randrange(max(1, len(content)))
-        path.write_bytes(content[:left])
-        return f"cut to {left} of {len(content)} bytes"
+        return f"{kind} at byte {place} of {len(content)}"
 
     def disks(self, number: int) -> None:
         """Lets a stage run out of disk at growing sizes, its result absent at first, then makes room."""
         for first in range(0, number, DISK_ROUND):
             stage = [*PLACES][first // DISK_ROUND % len(PLACES)]
-            with small_disk(self.root / "disk") as disk:
+            with commands.small_disk(self.root / "disk") as disk:
                 if disk is None:
                     print("disk: left out, mounting a tmpfs is not allowed here")
                     return
@@ -171,18 +154,18 @@ class Trial:
                 shutil.rmtree(workdir / "seed-0" / PLACES[stage])
                 kind = f"disk {stage}"
                 for _ in range(min(DISK_ROUND, number - first)):
-                    needed = used(self.whole / "seed-0" / PLACES[stage])
-                    room = self.draw.randrange(PAGE, max(2 * PAGE, 2 * needed))
-                    resize(disk, used(disk) + room)
-                    ended = run(workdir, "--force", stage)
+                    needed = commands.used(self.whole / "seed-0" / PLACES[stage])
+                    room = self.draw.randrange(commands.PAGE, max(2 * commands.PAGE, 2 * needed))
+                    commands.resize(disk, commands.used(disk) + room)
+                    ended = commands.run(workdir, "--force", stage)
                     left = [p.name for p in disk.rglob("*") if p.suffix == ".partial" or "_temp" in p.name]
                     wrong = half_published(workdir) + left
                     if wrong:
                         self.count(kind, "wrong", f"with {room} bytes: {wrong} {ended.lines[-3:]}")
                     else:
                         self.judge(kind, workdir, ended, f"with {room} bytes")
-                resize(disk, 1 << 30)
-                self.judge(kind, workdir, run(workdir, "--force", stage), "with room")
+                commands.resize(disk, 1 << 30)
+                self.judge(kind, workdir, commands.run(workdir, "--force", stage), "with room")
 
 
 def main() -> int:

@@ -277,6 +277,19 @@ def test_unwritable_place(tmp_path):
         pass
 
 
+def test_a_write_that_numpy_calls_short_is_a_full_disk(tmp_path):
+    with pytest.raises(DataError, match="no space is left"), writing(tmp_path / "made", fingerprint()):
+        raise OSError("537 requested and 496 written")
+    with pytest.raises(OSError, match="something else"), writing(tmp_path / "made", fingerprint()):
+        raise OSError("something else")
+
+
+def test_a_summary_keeps_its_order(tmp_path):
+    with writing(tmp_path / "made", fingerprint(), summary={"train": 1, "test": {"b": 1, "a": 2}}):
+        pass
+    assert json.dumps(read_manifest(tmp_path / "made").summary) == '{"train": 1, "test": {"b": 1, "a": 2}}'
+
+
 def test_fingerprint_follows_each_part():
     base = Fingerprint("train", {"steps": 1}, {"data": "a"}, {"x.py": "1"}, {"numpy": "2.0"})
     others = [
