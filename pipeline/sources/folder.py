@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.errors import DataError, UsageError
+from pipeline.images.formats import WORDS
 from pipeline.sources.files import InputFile
 from pipeline.sources.folder_layout import check_classes, class_of, find_splits
 from pipeline.sources.image_tree import ImageFile, inside, list_images
@@ -97,7 +98,7 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     root = Path(argument).expanduser()
     listed = list_images(root)
     if not listed:
-        raise DataError(f"{str(root)!r} holds no images (PNG, JPEG, BMP or GIF).")
+        raise DataError(f"{str(root)!r} holds no images ({WORDS}).")
     splits = find_splits(root, listed, folders_are_classes=labels is None)
     if labels is not None:
         label_file = InputFile.of(Path(labels).expanduser())

@@ -15,7 +15,7 @@ _CLASSIFIER = """\
 |---|---|---|
 | `serving_default` | `image` float32 [B, {shape}], 0..255 | all below |
 | `serving_uint8` | `image` uint8 [B, {shape}] | all below |
-| `serving_bytes` | `image_bytes` string [B]: PNG, JPEG, BMP or GIF of any size | all below |
+| `serving_bytes` | `image_bytes` string [B]: PNG, JPEG, BMP of any size (`ganpipe serve`: more) | all below |
 | `classify` | `inputs` string [B]: `tf.train.Example` with `image/encoded` | `classes`, `scores` [B, K] |
 
 `probabilities` [B, K], `class_id` [B], `label` [B], `confidence` [B], `real_score` [B] (how much the input
