@@ -305,19 +305,14 @@ def mlserver(python: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
             yield f"http://127.0.0.1:{port}/v2/models/m/infer", process
 
 
-def newest_version(folder: Path) -> Path:
-    """Returns the version folder with the highest number."""
-    found = [path for path in folder.iterdir() if path.name.isdecimal()]
-    if not found:
-        raise SystemExit(f"{str(folder)!r} holds no version of a model.")
-    return max(found, key=lambda path: int(path.name))
-
-
 def benchmark(options: argparse.Namespace, model_dir: Path) -> dict[str, Any]:
     """Runs every round; returns medians, and the ratio to the in-process limit of the same round."""
+    from pipeline.exported.layout import newest_version
     from pipeline.serving.models.model import Model
 
     version = newest_version(model_dir)
+    if version is None:
+        raise SystemExit(f"{str(model_dir)!r} holds no version of a model.")
     spec = next(iter(Model("shape", 0, version).signature("").inputs.values()))
     image = np.random.default_rng(0).integers(0, 256, (1, *(spec.shape or ())[1:]))
     body = json.dumps({"instances": image.tolist()}).encode()

@@ -57,9 +57,9 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
             import numpy
             import tensorflow  # noqa: F401
 
-            from pipeline.serving.assembly import assemble
+        from pipeline.serving.assembly import assemble
 
-            server = assemble(config, folders, terminal)
+        server = assemble(config, folders, terminal)
         # a collection would walk TensorFlow's two million objects: 1 to 2 ms in a request
         gc.collect()
         gc.freeze()
