@@ -410,3 +410,15 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
 def test_a_background_that_is_no_level_is_refused(value):
     with pytest.raises(UsageError, match="white, black, or a grey level from 0 to 255"):
         load_config(overrides=[f"data.background={value}"])
+
+
+def test_white_drawings_on_nothing_are_told_apart_over_black(tmp_path):
+    for number in range(8):
+        layers = np.full((12, 10, 4), 255, np.uint8)
+        layers[..., 3] = np.asarray(colours(number).convert("L"))
+        place = tmp_path / "in" / ("cat", "dog")[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(encoded(Image.fromarray(layers)))
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", background="black")
+    assert sum(split["count"] for split in document["splits"].values()) == 8
+    assert not document["rejected"]

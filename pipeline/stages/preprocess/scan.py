@@ -43,11 +43,13 @@ class Scan:
         source: the data set.
         scratch: folder for the findings.
         strict: fail on the first image that cannot be used.
+        background: level 0..255 behind transparent pixels, which is part of what is seen.
     """
 
     source: Source
     scratch: Path
     strict: bool
+    background: int
 
     def __call__(self, piece: Piece) -> None:
         """Scans one piece.
@@ -57,7 +59,7 @@ class Scan:
         """
         rows = []
         for item in self.source.read(piece.split, piece.start, piece.stop):
-            row = _look(item)
+            row = _look(item, self.background)
             if row.reason and self.strict:
                 raise DataError(f"image {row.place!r} cannot be used: {row.reason}.")
             rows.append(row)
@@ -71,7 +73,7 @@ class Scan:
             partial.write_text(json.dumps(rows))
 
 
-def _look(item: Item) -> Scanned:
+def _look(item: Item, background: int) -> Scanned:
     pixels, reason = item.pixels, item.problem or ""
     if pixels is None and not reason:
         # loads TensorFlow, which a scan of arrays can do without
@@ -79,7 +81,7 @@ def _look(item: Item) -> Scanned:
         from pipeline.images.rejected import Rejected
 
         try:
-            pixels = decode(item.encoded or b"")
+            pixels = decode(item.encoded or b"", background=background)
         except Rejected as error:
             reason = str(error)
     if pixels is None:

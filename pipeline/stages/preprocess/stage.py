@@ -77,7 +77,8 @@ def run(
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
-                on_beam(Scan(source, scratch, config.strict), pieces, name="scan", progress=progress.update)
+                scan = Scan(source, scratch, config.strict, config.background_level)
+                on_beam(scan, pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
             class_names = source.class_names()
