@@ -117,7 +117,7 @@ def ganpipe(*arguments: Any, workdir: Path, kill: Kill | None = None) -> Ended:
             process.join(0.01)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid or 0, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
     lines = log.read_text().splitlines()
     log.unlink()
     return Ended(process.exitcode or 0, lines, begun | {"": time.monotonic()})
