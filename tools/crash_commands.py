@@ -106,16 +106,18 @@ def ganpipe(*arguments: Any, workdir: Path, kill: Kill | None = None) -> Ended:
     process.start()
     begun: dict[str, float] = {}
     limit = time.monotonic() + LIMIT
-    while process.is_alive():
-        for stage, place in PLACES.items():
-            if stage not in begun and f"seed-0/{place}: running" in log.read_text():
-                begun[stage] = time.monotonic()
-        due = begun[kill.stage] + kill.after if kill and kill.after and kill.stage in begun else limit
-        if time.monotonic() > min(due, limit):
-            process.kill()
-        process.join(0.01)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid or 0, signal.SIGKILL)
+    try:
+        while process.is_alive():
+            for stage, place in PLACES.items():
+                if stage not in begun and f"seed-0/{place}: running" in log.read_text():
+                    begun[stage] = time.monotonic()
+            due = begun[kill.stage] + kill.after if kill and kill.after and kill.stage in begun else limit
+            if time.monotonic() > min(due, limit):
+                process.kill()
+            process.join(0.01)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     lines = log.read_text().splitlines()
     log.unlink()
     return Ended(process.exitcode or 0, lines, begun | {"": time.monotonic()})

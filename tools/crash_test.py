@@ -12,8 +12,7 @@ What must hold: no published result is half there; a command that fails says one
 2 to 6; and what a whole run leaves is that of an undisturbed one: shards, dataset.json, values of
 checkpoints, metrics, summary, and no hidden file. --seed repeats the draws.
 
-Cost: an undisturbed run, then seconds for each disturbance; how many is printed. Training and exporting cost
-the most, so their turn comes less often.
+Cost: an undisturbed run, then seconds for each disturbance; how many is printed.
 Expect: nothing in the column "wrong". Otherwise the exit code is 1 and what was wrong is printed.
 """
 
@@ -119,7 +118,7 @@ class Trial:
             workdir = self.copy("damaged")
             folder = workdir / "seed-0" / PLACES[stage]
             files = sorted(path for path in folder.rglob("*") if path.is_file())
-            # every third time the manifest: it is one file of many, and says what the others are
+            # every third time the manifest, which is one file of many
             path = folder / "manifest.json" if turn % 3 == 0 else self.draw.choice(files)
             what = self._damage(path, kind := ("flip", "cut")[turn % 2])
             if turn // 2 % 2:
@@ -170,9 +169,8 @@ class Trial:
 
 def main() -> int:
     """Runs the trials; returns 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--kills", type=int, default=16, help="[default: %(default)s]")
     parser.add_argument("--damage", type=int, default=8, help="[default: %(default)s]")
     parser.add_argument("--disk", type=int, default=5, help="[default: %(default)s]")
@@ -183,12 +181,14 @@ def main() -> int:
         root = options.workdir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         root.mkdir(parents=True, exist_ok=True)
         trial = Trial(root.resolve(), options.seed)
-        for name, trials in (("kills", trial.kills), ("damage", trial.damages), ("disk", trial.disks)):
-            start, number = time.monotonic(), getattr(options, name)
-            trials(number)
-            if number:
-                each = (time.monotonic() - start) / number
-                print(f"{name}: {number}, {each:.1f} s each with the runs to the end", flush=True)
+        # stopped by Ctrl-C, it still says what it has counted
+        with contextlib.suppress(KeyboardInterrupt):
+            for name, trials in (("kills", trial.kills), ("damage", trial.damages), ("disk", trial.disks)):
+                start, number = time.monotonic(), getattr(options, name)
+                trials(number)
+                if number:
+                    each = (time.monotonic() - start) / number
+                    print(f"{name}: {number}, {each:.1f} s each with the runs to the end", flush=True)
     columns = ("killed", "the same", "one message", "wrong")
     print("\n" + " ".join([f"{'':18}", *(f"{column:>12}" for column in columns)]))
     for kind, counts in trial.counts.items():
