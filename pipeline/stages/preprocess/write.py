@@ -153,8 +153,12 @@ class Encode:
         if item.pixels is not None:
             return item.pixels
         try:
+            encoded = item.encoded or b""
+            pixels = decode(encoded)
+            if pixels.shape[2] != self.shape[2]:
+                pixels = decode(encoded, self.shape[2])
             # large photographs become records at once, so that a block of them stays small
-            return record_images(decode(item.encoded or b"", self.shape[2])[None], self.shape)[0]
+            return record_images(pixels[None], self.shape)[0]
         except Rejected as error:
             raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
 
