@@ -157,16 +157,11 @@ class Encode:
             return item.pixels
         try:
             encoded = item.encoded or b""
-            pixels = decode(encoded)
+            pixels = decode(encoded, background=self.background)
             if pixels.shape[2] != self.shape[2]:
-                pixels = decode(encoded, self.shape[2])
+                pixels = decode(encoded, self.shape[2], self.background)
             # large photographs become records at once, so that a block of them stays small
-<<<<<<< HEAD
-            image = decode(item.encoded or b"", self.shape[2], self.background)
-            return record_images(image[None], self.shape, self.background)[0]
-=======
-            return record_images(pixels[None], self.shape)[0]
->>>>>>> labels
+            return record_images(pixels[None], self.shape, self.background)[0]
         except Rejected as error:
             raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
 
