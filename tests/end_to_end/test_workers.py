@@ -62,8 +62,11 @@ def test_two_workers_train_as_one(ganpipe, workdirs, tmp_path):
     ganpipe("train", "--workdir", tmp_path / "alone", *SETTINGS, "--steps", "20")
     one = weights(tmp_path / "alone" / "seed-0" / "ssgan" / "train", 20)
     two = weights(workdirs[0] / "seed-0" / "ssgan" / "train", 20)
-    worst = max(np.abs(one[name] - two[name]).max() for name in one)
-    assert worst < 1e-5, worst
+    apart = np.concatenate([np.abs(one[name] - two[name]).ravel() for name in one])
+    # 20 steps of Adam at 2e-5 move a weight by up to 4e-4, and a mistake moves most of them apart; rounding
+    # leaves them together, but for a few that a switched ReLU moves by a step or two
+    assert np.median(apart) < 2e-6, np.quantile(apart, [0.5, 0.9, 0.99])
+    assert apart.max() < 1e-4, apart.max()
     # the chief alone writes
     assert not (workdirs[1] / "seed-0" / "ssgan").exists()
 
