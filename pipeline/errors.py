@@ -8,6 +8,7 @@ except GanpipeError as error:
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ def writing_to(folder: Path) -> Iterator[None]:
     """Turns "no space", "read-only" and "not allowed" below `folder` into one clear message.
 
     Raises:
-        DataError: for these three; every other OSError passes unchanged.
+        DataError: for these three; every other error passes unchanged.
     """
     try:
         yield
@@ -106,3 +107,10 @@ def writing_to(folder: Path) -> Iterator[None]:
             raise
         place = error.filename or folder
         raise DataError(f"cannot write to {str(place)!r}: {reasons[number]}.") from error
+    except Exception as error:
+        # TensorFlow's writers have errors of their own, which hold the system's words
+        words = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+        said = next((word for word in words if word in str(error)), None)
+        if said is None or not type(error).__module__.startswith("tensorflow."):
+            raise
+        raise DataError(f"cannot write to {str(folder)!r}: {said.lower()}.") from error

@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from pipeline.chain import artifacts
 from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
 from pipeline.chain.publishing import leftovers, tidy, writing
-from pipeline.errors import DataError
+from pipeline.errors import DataError, writing_to
 
 
 def fingerprint(**parameters) -> Fingerprint:
@@ -322,3 +324,12 @@ def test_lock_goes_with_its_process(tmp_path):
     with writing(tmp_path / "made", fingerprint()):
         pass
     assert names(tmp_path) == ["made"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_message_from_tensorflow_s_writers_too(tmp_path):
+    with pytest.raises(DataError, match="cannot write to .*no space left on device"), writing_to(tmp_path):
+        tf.io.write_file("/dev/full", b"x" * 1_000_000)
+    # whatever else TensorFlow says is no full disk
+    with pytest.raises(tf.errors.NotFoundError), writing_to(tmp_path):
+        tf.io.read_file(str(tmp_path / "none"))

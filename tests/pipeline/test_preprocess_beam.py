@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import RESERVE, run_pass
-from pipeline.errors import DataError, GanpipeError, UsageError, exit_code
+from pipeline.errors import DataError, UsageError, exit_code
 from ssgan_tf.errors import WorkerLost
 
 
