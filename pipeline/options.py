@@ -25,7 +25,7 @@ def _declared(dotted: str) -> dataclasses.Field:
         return next(item for item in dataclasses.fields(OUTSIDE_THE_CHAIN[section]) if item.name == name)
     found = declared(dotted)
     assert found, dotted
-    return found[0]
+    return found
 
 
 def setting_options(*dotted: str) -> Callable[[Callable], Callable]:

@@ -107,25 +107,25 @@ def as_document(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def declared(dotted: str) -> tuple[dataclasses.Field, Any] | None:
-    """The declaration of a setting and its type, by its dotted name; None where there is none."""
+def declared(dotted: str) -> dataclasses.Field | None:
+    """The declaration of a setting by its dotted name; None where there is none."""
     section, _, name = dotted.rpartition(".")
-    cls: type = RunConfig
-    if section:
-        found = {stage.section: stage.settings for stage in STAGES}.get(section)
-        if found is None:
-            return None
-        cls = found
-    item = next((item for item in dataclasses.fields(cls) if item.name == name), None)
-    return (item, typing.get_type_hints(cls)[name]) if item else None
+    cls = _class_of(section)
+    return next((item for item in dataclasses.fields(cls) if item.name == name), None) if cls else None
+
+
+def _class_of(section: str) -> Any:
+    classes: dict[str, Any] = {stage.section: stage.settings for stage in STAGES}
+    return classes.get(section) if section else RunConfig
 
 
 def _is_text(dotted: str) -> bool:
-    found = declared(dotted)
-    if not found:
+    if not declared(dotted):
         return False
-    union = typing.get_origin(found[1]) in (typing.Union, types.UnionType)
-    kinds = typing.get_args(found[1]) if union else (found[1],)
+    section, _, name = dotted.rpartition(".")
+    hint = typing.get_type_hints(_class_of(section))[name]
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = typing.get_args(hint) if union else (hint,)
     return set(kinds) == {str}
 
 

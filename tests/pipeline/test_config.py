@@ -77,7 +77,7 @@ def test_exponents_are_numbers():
 def test_every_setting_has_help_and_a_valid_default():
     def check(cls, path):
         for field in dataclasses.fields(cls):
-            if dataclasses.is_dataclass(field.type) or field.name in ("data", "train", "evaluate", "export"):
+            if dataclasses.is_dataclass(field.type):
                 continue
             assert field.metadata.get("help"), f"{path}.{field.name}"
 
@@ -86,3 +86,29 @@ def test_every_setting_has_help_and_a_valid_default():
     for section in ("data", "train", "evaluate", "export"):
         check(type(getattr(config, section)), section)
     assert build(RunConfig, as_document(config)) == config
+
+
+def test_a_text_stays_text():
+    config = load_config(overrides=["data.labels=7"], options={"data.data_dir": "2024", "train.steps": "30"})
+    assert (config.data.labels, config.data.data_dir, config.train.steps) == ("7", "2024", 30)
+    assert load_config(options={"data.labels_per_class": "10"}).data.labels_per_class == 10
+    assert load_config(options={"data.labels_per_class": "all"}).data.labels_per_class == "all"
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": "4294967296"}, {"seed": "-1"}, {"seed": 4294967295, "draws": 2}]
+)
+def test_seeds_that_no_generator_takes_are_refused(options):
+    with pytest.raises(UsageError, match="4294967295"):
+        load_config(options=options)
+
+
+def test_every_stage_has_its_section_and_options():
+    from pipeline.chain.config import declared
+    from pipeline.chain.stages import STAGES
+
+    config = RunConfig()
+    for stage in STAGES:
+        assert isinstance(getattr(config, stage.section), stage.settings)
+        assert all(declared(option) for option in stage.options)
+        assert set(stage.borrows) <= {field.name for field in dataclasses.fields(stage.settings)}
