@@ -75,8 +75,10 @@ def load_config(
         key = key.strip()
         if not equals or not key:
             raise UsageError(f"--set wants section.key=value, for example train.steps=500; got {text!r}.")
-        # what is a text is taken as it stands: 2024 may be a folder's name
-        _put(document, key, value if _is_text(key) else _parse_yaml(value, f"--set {text}"))
+        parsed = _parse_yaml(value, f"--set {text}")
+        # 2024 may be a folder's name
+        keeps = isinstance(parsed, int | float) and _is_text(key)
+        _put(document, key, value.strip() if keeps else parsed)
     for key, given in (options or {}).items():
         if given is not None:
             _put(document, key, given)
@@ -126,7 +128,7 @@ def _is_text(dotted: str) -> bool:
     hint = typing.get_type_hints(_class_of(section))[name]
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     kinds = typing.get_args(hint) if union else (hint,)
-    return set(kinds) == {str}
+    return set(kinds) - {type(None)} == {str}
 
 
 def _put(document: dict[str, Any], dotted: str, value: Any) -> None:

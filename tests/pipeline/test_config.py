@@ -91,6 +91,8 @@ def test_every_setting_has_help_and_a_valid_default():
 def test_a_text_stays_text():
     config = load_config(overrides=["data.labels=7"], options={"data.data_dir": "2024", "train.steps": "30"})
     assert (config.data.labels, config.data.data_dir, config.train.steps) == ("7", "2024", 30)
+    assert load_config(overrides=["data.labels=null"]).data.labels is None
+    assert load_config(overrides=["data.dataset='digits'"]).data.dataset == "digits"
     assert load_config(options={"data.labels_per_class": "10"}).data.labels_per_class == 10
     assert load_config(options={"data.labels_per_class": "all"}).data.labels_per_class == "all"
 
