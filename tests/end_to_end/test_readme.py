@@ -66,4 +66,5 @@ def test_stage_by_stage(ganpipe, photos):
         ganpipe(name, *arguments, *(TINY if name == "train" else ()))
         names.append(name)
     assert names == ["preprocess", "train", "evaluate", "export", "explain", "predict"]
-    assert len(Path("labels.csv").read_text().splitlines()) == 151
+    assert len(Path("answers.csv").read_text().splitlines()) == 151
+    assert len(Path("labels.csv").read_text().splitlines()) == 121
