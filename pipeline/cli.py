@@ -52,7 +52,8 @@ def main() -> None:
 @contextmanager
 def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
     """The terminal of a command, with the libraries' output in the working folder's log."""
-    workdir, log, fresh = workspace.root, workspace.log, not workspace.root.exists()
+    workdir, log = workspace.root, workspace.log
+    fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     with writing_to(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         log.touch()
@@ -63,7 +64,8 @@ def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
         # a mistake that stopped the command before any stage leaves nothing behind
         if fresh and list(workdir.iterdir()) == [log]:
             log.unlink()
-            workdir.rmdir()
+            for folder in fresh:
+                folder.rmdir()
         raise
 
 

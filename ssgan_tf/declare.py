@@ -130,7 +130,7 @@ def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
             )
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
-            values[key] = build(typing.cast(type, hint), value or {}, dotted)
+            values[key] = build(typing.cast(type, hint), {} if value is None else value, dotted)
         else:
             values[key] = _checked(dotted, value, hint, known[key].metadata.get("rule"))
     return cls(**values)

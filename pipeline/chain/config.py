@@ -134,7 +134,10 @@ def _is_text(dotted: str) -> bool:
 def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, last = dotted.split(".")
     for section in sections:
-        below = document.setdefault(section, {})
+        # a section of a file may be there and empty
+        if document.get(section) is None:
+            document[section] = {}
+        below = document[section]
         if not isinstance(below, dict):
             raise UsageError(f"setting {dotted!r}: {section!r} is not a section.")
         document = below

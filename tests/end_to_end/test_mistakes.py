@@ -73,6 +73,11 @@ def test_unknown_command_and_option(ganpipe):
     assert "--steps" in message(ganpipe("train", "--stepz", "3", code=2))
 
 
+def test_a_mistake_leaves_no_folder_behind(ganpipe, tmp_path):
+    message(ganpipe("explain", "--workdir", tmp_path / "x" / "y" / "z", "--dataset", "nope", code=2))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_workdir_cannot_be_written(ganpipe, tmp_path):
     (tmp_path / "file").touch()
     text = message(ganpipe("run", "--workdir", tmp_path / "file" / "run", code=3))

@@ -114,3 +114,23 @@ def test_every_stage_has_its_section_and_options():
         assert isinstance(getattr(config, stage.section), stage.settings)
         assert all(declared(option) for option in stage.options)
         assert set(stage.borrows) <= {field.name for field in dataclasses.fields(stage.settings)}
+
+
+def test_a_section_of_a_file_may_be_empty(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("data:\ntrain:\n")
+    assert load_config(file=file, options={"train.steps": 3}).train.steps == 3
+    assert load_config(file=file) == load_config()
+
+
+@pytest.mark.parametrize("override", ["data=0", "data=false", "data=''", "train=[]"])
+def test_what_is_no_section_is_refused(override):
+    with pytest.raises(UsageError, match="must be a mapping"):
+        load_config(overrides=[override])
+
+
+@pytest.mark.parametrize("setting", ["export.temperature", "evaluate.temperature"])
+@pytest.mark.parametrize("value", [".inf", ".nan", "0"])
+def test_temperatures_are_finite(setting, value):
+    with pytest.raises(UsageError, match="a number above 0"):
+        load_config(overrides=[f"{setting}={value}"])

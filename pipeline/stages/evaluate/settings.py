@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import Rule, at_least, one_of, setting
+from ssgan_tf.declare import at_least, one_of, positive, setting
 
 
 @dataclass(frozen=True)
@@ -18,5 +18,5 @@ class EvaluateConfig:
     temperature: float | None = setting(
         None,
         "divides the logits before the softmax; default: export.temperature",
-        Rule("a number above 0", lambda v: v > 0),
+        positive(),
     )

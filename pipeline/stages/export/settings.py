@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import Rule, at_least, setting
+from ssgan_tf.declare import Rule, at_least, positive, setting
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class ExportConfig:
             lambda v: bool(v) and set(v.split(",")) <= {"savedmodel", "tflite", "onnx"},
         ),
     )
-    temperature: float = setting(
-        1.0, "divides the logits before the softmax", Rule("a number above 0", lambda v: v > 0)
-    )
+    temperature: float = setting(1.0, "divides the logits before the softmax", positive())
     abstain_below: float = setting(
         0.0,
         "confidence below which the classifier abstains; 0: never",
