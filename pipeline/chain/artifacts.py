@@ -88,23 +88,24 @@ def find_damage(folder: Path, manifest: Manifest) -> str | None:
 
     A file's bytes are read again only where its size, time or inode are not those of the last time.
     """
-    seen, new = dict(manifest.states) | _verified(folder), {}
+    verified = _verified(folder)
+    seen, new = dict(manifest.states) | verified, {}
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing."
-        status = path.stat()
-        if status.st_size != entry["bytes"]:
-            return f"{str(path)!r} is damaged: it has {status.st_size} bytes, {entry['bytes']} were written."
-        if seen.get(name) == file_state(path):
+        state = file_state(path)
+        if state[0] != entry["bytes"]:
+            return f"{str(path)!r} is damaged: it has {state[0]} bytes, {entry['bytes']} were written."
+        if seen.get(name) == state:
             continue
         if sha256_of(path) != entry["sha256"]:
             return f"{str(path)!r} is damaged: its checksum is not that of what was written."
-        new[name] = file_state(path)
+        new[name] = state
     if new:
         # a folder that may not be written to is looked at in full each time
         with contextlib.suppress(OSError):
-            write_whole(folder / VERIFIED, json.dumps(_verified(folder) | new))
+            write_whole(folder / VERIFIED, json.dumps(verified | new))
     return None
 
 

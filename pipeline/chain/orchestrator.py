@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import find_damage, read_manifest
+from pipeline.chain.artifacts import Manifest, find_damage, read_manifest
 from pipeline.chain.places import MANIFEST
 from pipeline.chain.plan import Node
 from pipeline.chain.publishing import leftovers, tidy, writing
@@ -22,10 +22,17 @@ ABSENT = "there is no result yet"
 
 @dataclass(frozen=True)
 class Decision:
-    """What would happen to a node, and why: `reasons` is empty where its artifact is reused."""
+    """What would happen to a node, and why.
+
+    Attributes:
+        node: the stage in its place.
+        reasons: why it would run; empty where its artifact is reused.
+        manifest: of the artifact that is there.
+    """
 
     node: Node
     reasons: list[str]
+    manifest: Manifest | None = None
 
     @property
     def reused(self) -> bool:
@@ -44,7 +51,7 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
         return Decision(node, manifest.fingerprint.differences(node.fingerprint))
     if damage := find_damage(node.folder, manifest):
         return Decision(node, [damage])
-    return Decision(node, [])
+    return Decision(node, [], manifest)
 
 
 def check_force(force: Collection[str]) -> None:
@@ -68,9 +75,11 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
             source held before it changed, and --force does not name the stage.
     """
     for node in nodes:
-        manifest = read_manifest(node.folder) if node.origin else None
-        trained = any(node.folder.parent.glob(f"**/train/{MANIFEST}"))
-        if manifest is None or not trained or node.stage.name in force:
+        # only what reads the source can replace its data; the others' folders need no look
+        if not node.origin or node.stage.name in force:
+            continue
+        manifest = read_manifest(node.folder)
+        if manifest is None or not any(node.folder.parent.glob(f"**/train/{MANIFEST}")):
             continue
         before = manifest.summary.get("origin", {})
         after = dict(node.origin)
@@ -99,8 +108,7 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
     if decision.reused:
         terminal.say(f"{node.name}: reused")
         tidy(node.folder, node.fingerprint, node.stage.resumes_from)
-        manifest = read_manifest(node.folder)
-        return dict(manifest.summary) if manifest else {}
+        return dict(decision.manifest.summary) if decision.manifest else {}
     why = f" ({_in_short(decision.reasons)})" if decision.reasons != [ABSENT] else ""
     terminal.say(f"{node.name}: running{why}")
     if not node.publishes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import Rule, at_least, positive, setting
+from ssgan_tf.declare import Rule, at_least, positive, setting, within
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,5 @@ class ExportConfig:
     abstain_below: float = setting(
         0.0,
         "confidence below which the classifier abstains; 0: never",
-        Rule("a number from 0 to 1", lambda v: 0 <= v <= 1),
+        within(0, 1),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.beam.modes import IN_MEMORY, MODES
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting
+from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class DataConfig:
     shards: int = setting(
         8,
         "TFRecord files a split",
-        Rule("a whole number from 1 to 99999", lambda v: 1 <= v <= 99999),
+        whole(1, 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
     runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
