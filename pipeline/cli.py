@@ -178,15 +178,17 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
 @options.workdir_option
 def clean(workdir: Path, yes: bool) -> None:
     """List what stopped runs left in a working folder, with sizes; remove it with --yes."""
-    from pipeline.chain.leftovers import find_leftovers, remove_leftovers
+    from pipeline.chain.leftovers import find_leftovers, in_words
+    from pipeline.chain.publishing import remove_leftover
 
     found = find_leftovers(Workspace(workdir))
     for item in found:
-        click.echo(f"{item.bytes / 2**20:8.1f} MiB  {item.path}  {item.words}")
+        click.echo(f"{item.bytes / 2**20:8.1f} MiB  {item.path}  {in_words(item)}")
     if not found:
         click.echo(f"nothing unfinished in {workdir}")
     elif yes:
-        remove_leftovers(found)
+        for item in found:
+            remove_leftover(item)
         click.echo(f"removed {len(found)}")
     else:
         click.echo("nothing was removed; --yes removes all of it")

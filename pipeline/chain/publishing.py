@@ -90,11 +90,13 @@ class Leftover:
     """What a run that did not end left beside an artifact's place.
 
     Attributes:
+        place: the artifact's.
         path: the hidden folder.
         fingerprint: of what it was to become, where it can be continued; else None.
         bytes: all of its files together.
     """
 
+    place: Path
     path: Path
     fingerprint: Fingerprint | None
     bytes: int
@@ -109,18 +111,18 @@ def leftovers(folder: Path) -> list[Leftover]:
         except (OSError, ValueError, TypeError):
             fingerprint = None
         size = sum(path.stat().st_size for path in stray.rglob("*") if path.is_file())
-        found.append(Leftover(stray, fingerprint, size))
+        found.append(Leftover(folder, stray, fingerprint, size))
     return found
 
 
-def remove_leftover(folder: Path, leftover: Path) -> None:
-    """Removes the folder of one of `leftovers(folder)`.
+def remove_leftover(leftover: Leftover) -> None:
+    """Removes what a run left.
 
     Raises:
         DataError: a run is writing there now.
     """
-    with writing_to(folder), locked(folder):
-        shutil.rmtree(leftover)
+    with writing_to(leftover.place), locked(leftover.place):
+        shutil.rmtree(leftover.path)
 
 
 def _partial(folder: Path, fingerprint: Fingerprint) -> Path:
