@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from ssgan_tf import admission, exif, image_files
+from ssgan_tf.framing import FILL, FIT, STRETCH, WHITE, Framing, centre, inner
 from ssgan_tf.triangle_filter import resize_weights
 
 MAX_PIXELS = image_files.MAX_PIXELS
-WHITE = 255
+STRETCHED = Framing(STRETCH)
 
 
 def decode(encoded: tf.Tensor, channels: int, background: int = WHITE, *, guarded: bool = False) -> tf.Tensor:
@@ -132,14 +133,24 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cond(tf.shape(image)[-1] >= 3, from_colour, from_grey)
 
 
-def fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Resizes uint8 or float [..., h, w, C] in 0..255 to the record size, antialiased, as uint8.
+def to_size(image: tf.Tensor, height: int, width: int, framing: Framing = STRETCHED) -> tf.Tensor:
+    """Brings uint8 or float [..., h, w, C] in 0..255 to the record size, antialiased, as uint8.
 
     An image that has the size already passes unchanged.
+
+    Args:
+        image: of any size.
+        height, width: of the record.
+        framing: what becomes of other proportions, see `ssgan_tf.framing`.
     """
+    target = height, width
+    if framing.resize == FILL:
+        image = _cut_centre(image, target)
+    size = inner(_size(image), target, least=tf.minimum, most=tf.maximum) if framing.resize == FIT else target
+    rows, columns = (tf.cast(side, tf.int32) for side in size)
 
     def resized() -> tf.Tensor:
-        smooth = tf.image.resize(tf.cast(image, tf.float32), [height, width], antialias=True)
+        smooth = tf.image.resize(tf.cast(image, tf.float32), [rows, columns], antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(smooth), 0.0, 255.0), tf.uint8)
 
     def unchanged() -> tf.Tensor:
@@ -148,10 +159,32 @@ def fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
         return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
     shape = tf.shape(image)
-    same = tf.logical_and(shape[-3] == height, shape[-2] == width)
-    out = tf.cond(same, unchanged, resized)
+    out = tf.cond(tf.logical_and(shape[-3] == rows, shape[-2] == columns), unchanged, resized)
+    if framing.resize == FIT:
+        out = _surrounded(out, target, framing.background)
     out.set_shape([*image.shape[:-3], height, width, image.shape[-1]])
     return out
+
+
+def _size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    shape = tf.shape(image, tf.int64)
+    return shape[-3], shape[-2]
+
+
+def _cut_centre(image: tf.Tensor, target: tuple[int, int]) -> tf.Tensor:
+    height, width = _size(image)
+    rows, columns = centre((height, width), target, least=tf.minimum, most=tf.maximum)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return image[..., top : top + rows, left : left + columns, :]
+
+
+def _surrounded(image: tf.Tensor, target: tuple[int, int], background: int) -> tf.Tensor:
+    missing = tf.constant(target) - tf.shape(image)[-3:-1]
+    before = missing // 2
+    around = tf.stack([before, missing - before], axis=1)
+    ahead, behind = (tf.zeros([axes, 2], tf.int32) for axes in (image.shape.rank - 3, 1))
+    paddings = tf.concat([ahead, around, behind], axis=0)
+    return tf.pad(image, paddings, constant_values=tf.constant(background, tf.uint8))
 
 
 def scale(images: tf.Tensor, low: float, high: float, size: int | None = None) -> tf.Tensor:

@@ -21,6 +21,7 @@ from pipeline.serving import images as serving_images
 from pipeline.serving.status import ServingError
 from ssgan_tf import exif as graph_exif
 from ssgan_tf import image_files, savedmodel
+from ssgan_tf.framing import MODES, Framing
 
 HEIGHT, WIDTH = 6, 9
 RNG = np.random.default_rng(7)
@@ -28,6 +29,7 @@ COLOUR = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 GREY = COLOUR[..., :1]
 ALPHA = RNG.choice(np.array([0, 3, 128, 254, 255], np.uint8), (HEIGHT, WIDTH, 1))
 BACKGROUND = 40
+FRAMING = Framing(background=BACKGROUND)
 
 
 def over(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -144,10 +146,10 @@ REFUSED = {
 }
 
 
-def graph(shape: tuple[int, int, int]):
+def graph(shape: tuple[int, int, int], framing: Framing = FRAMING):
     """The decoding part of the served graph."""
     return tf.function(
-        lambda values: savedmodel.decoded_records(values, shape, BACKGROUND),
+        lambda values: savedmodel.decoded_records(values, shape, framing),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
 
@@ -161,7 +163,7 @@ GRAPHS = {
 
 def prepared(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     image = decode(data, shape[2], BACKGROUND)
-    return record_images(image[None], shape, BACKGROUND)[0]
+    return record_images(image[None], shape, FRAMING)[0]
 
 
 def predicted(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
@@ -198,13 +200,28 @@ def test_every_way_gives_the_picture_that_a_person_sees(name):
                 np.testing.assert_array_equal(alone, ours)
             if name in ("PNG 16 bits colour", "PNG 16 bits alpha"):
                 with pytest.raises(Rejected, match="savedmodel engine"):
-                    record_image(data, shape, BACKGROUND)
+                    record_image(data, shape, FRAMING)
             else:
-                far = np.abs(record_image(data, shape, BACKGROUND).astype(int) - ours).max()
+                far = np.abs(record_image(data, shape, FRAMING).astype(int) - ours).max()
                 assert far <= (60 if "JPEG" in name else 1 if (height, width) == (5, 5) else 0)
     if seen is not None:
         colours = stored if stored.shape[-1] == 3 else np.repeat(stored, 3, -1)
         np.testing.assert_array_equal(colours, seen)
+
+
+@pytest.mark.parametrize("resize", MODES)
+@pytest.mark.parametrize("shape", [(5, 5, 3), (4, 13, 1), (11, 3, 3)])
+def test_every_way_frames_a_file_alike(resize, shape):
+    framing = Framing(resize, BACKGROUND)
+    served_graph = graph(shape, framing)
+    kinds = ("PNG alpha 6", "GIF palette", "TIFF 16 bits to 1000", "WEBP colour 8", "JPEG colour 5")
+    plain = [as_decodable(FILES[name][0], read_header(FILES[name][0])) for name in kinds]
+    for name, seen in zip(kinds, served_graph(tf.constant(plain)).numpy(), strict=True):
+        data = FILES[name][0]
+        ours = record_images(decode(data, shape[2], BACKGROUND)[None], shape, framing)[0]
+        np.testing.assert_array_equal(seen, ours)
+        far = np.abs(record_image(data, shape, framing).astype(int) - ours).max()
+        assert far <= (60 if "JPEG" in name else 1)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -231,9 +248,7 @@ def test_the_graph_alone_refuses_what_is_converted_in_front_of_it(form):
 
 def test_arrays_with_alpha_are_laid_over_the_background():
     layers = np.concatenate([COLOUR, ALPHA], -1)
-    np.testing.assert_array_equal(
-        record_images(layers[None], COLOUR.shape, BACKGROUND)[0], over(COLOUR, ALPHA)
-    )
+    np.testing.assert_array_equal(record_images(layers[None], COLOUR.shape, FRAMING)[0], over(COLOUR, ALPHA))
 
 
 @pytest.mark.parametrize("failure", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()])

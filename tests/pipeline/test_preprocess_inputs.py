@@ -21,6 +21,7 @@ from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
+from ssgan_tf.framing import Framing
 from ssgan_tf.records import DatasetInfo, read_split
 
 
@@ -78,13 +79,17 @@ def test_a_tree_of_colour_images_keeps_its_size_and_colours(tmp_path):
 
 def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
     tree(tmp_path / "in", height=30, width=41)
-    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=16, channels=1)
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=16, channels=1, resize="fit")
     assert document["image_shape"] == [16, 16, 1]
-    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+    info = DatasetInfo.load(tmp_path / "out")
+    assert info.framing == Framing("fit", 255)
+    read = read_split(info, "train")
+    # 12 rows of the picture between white ones
+    assert (read.images[:, [0, 1, 14, 15]] == 255).all() and (read.images[:, 2:14] < 255).any((1, 2, 3)).all()
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def served(image_bytes):
-        return pixels.fit(pixels.decode(image_bytes, 1), 16, 16)
+        return pixels.to_size(pixels.decode(image_bytes, 1), 16, 16, info.framing)
 
     for image, place in zip(read.images, places(tmp_path / "out", read.keys), strict=True):
         raw = (tmp_path / "in" / place).read_bytes()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.stages.preprocess.draw import Draw
 from pipeline.stages.preprocess.members import labelled_digest
 from pipeline.stages.preprocess.scan import Scanned
 from ssgan_tf.file_names import DATASET
+from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import write_whole
 
 SPLITS = ("train", "test", "validation")
@@ -57,7 +59,7 @@ def dataset_document(
     *,
     source: str,
     shape: tuple[int, int, int],
-    background: int,
+    framing: Framing,
     class_names: Sequence[str],
     drawn: Draw,
     shards: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -69,6 +71,7 @@ def dataset_document(
     Args:
         source: name of the source's kind.
         shape: (H, W, C) of the records.
+        framing: how images became records.
         class_names: names of the classes.
         drawn: the draw.
         shards: output split to what `write_records` says of each shard.
@@ -91,7 +94,7 @@ def dataset_document(
         "schema_version": SCHEMA_VERSION,
         "source": {"name": source},
         "image_shape": list(shape),
-        "background": background,
+        **asdict(framing),
         "class_names": list(class_names),
         "splits": splits,
         "labels_per_class": _counts([m.label for m in train if m.labelled], class_names),

@@ -77,7 +77,7 @@ def run(
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
-                scan = Scan(source, scratch, config.strict, config.background_level)
+                scan = Scan(source, scratch, config.strict, config.framing.background)
                 on_beam(scan, pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
@@ -90,7 +90,7 @@ def run(
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
             lay_plans(drawn.members, order, pieces, scratch)
-            encode = Encode(source, scratch, shape, config.background_level)
+            encode = Encode(source, scratch, shape, config.framing)
             with terminal.progress("encode", _size(pieces)) as progress:
                 on_beam(encode, pieces, name="encode", progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
@@ -101,7 +101,7 @@ def run(
             document = dataset_document(
                 source=source.name,
                 shape=shape,
-                background=config.background_level,
+                framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
                 shards=collect_shards(shards, scratch),
