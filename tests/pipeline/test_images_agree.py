@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
-from pipeline.images import exif
+from pipeline.images import exif, formats
 from pipeline.images.conversion import as_decodable, png_file
 from pipeline.images.decoding import OutOfMemory, decode, record_images
 from pipeline.images.headers import read_header
@@ -130,6 +131,31 @@ FILES["TIFF CMYK"] = saved(picture(COLOUR).convert("CMYK"), "TIFF"), COLOUR
 for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
     FILES[f"TIFF {compression}"] = saved(picture(COLOUR), "TIFF", compression=compression), COLOUR
 
+if features.check("avif"):
+    for value in (1, 6, 7):
+        FILES[f"AVIF {value}"] = saved(picture(COLOUR), "AVIF", value, quality=90), None
+    FILES["AVIF alpha"] = saved(Image.fromarray(layers), "AVIF"), None
+
+
+def heic(image: Image.Image, orientation: int = 1, **options) -> bytes:
+    block = Image.Exif()
+    block[0x0112] = orientation
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, exif=block.tobytes(), quality=90, **options)
+    return stream.getvalue()
+
+
+try:
+    import pillow_heif
+except ImportError:
+    HEIC = False
+else:
+    HEIC = True
+    for value in (1, 6, 7):
+        FILES[f"HEIC {value}"] = heic(picture(COLOUR), value), None
+    FILES["HEIC grey"] = heic(picture(GREY)), None
+    FILES["HEIC alpha"] = heic(Image.fromarray(layers)), None
+
 FRAMES = [picture(COLOUR), picture(COLOUR[::-1])]
 REFUSED = {
     "animated WebP": saved(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]),
@@ -137,7 +163,10 @@ REFUSED = {
     "TIFF of floats": saved(Image.fromarray(GREY[..., 0].astype(np.float32)), "TIFF"),
     "TIFF of JPEG": saved(FRAMES[0], "TIFF", compression="jpeg"),
     "BMP palette": saved(palette()[0], "BMP"),
-    "AVIF": saved(FRAMES[0], "AVIF") if "AVIF" in Image.SAVE else b"\0\0\0\x1cftypavif" + bytes(9),
+    "AVIF of nothing": b"\0\0\0\x1cftypavif" + bytes(9),
+    "HEIC of nothing": b"\0\0\0\x1cftypheic" + bytes(9),
+    "camera RAW": b"II*\0\x10\0\0\0CR\x02" + bytes(60),
+    "reduced TIFF": saved(picture(COLOUR), "TIFF", tiffinfo={254: 1}),
     "text": b"hello",
     "cut PNG": saved(picture(COLOUR), "PNG")[:60],
     "cut TIFF": saved(picture(COLOUR), "TIFF", compression="tiff_lzw")[:150],
@@ -238,6 +267,45 @@ def test_every_way_refuses(name):
         record_image(data, shape)
     with pytest.raises(tf.errors.InvalidArgumentError):
         GRAPHS[shape](tf.constant([data]))
+
+
+QUARTERS = np.zeros((64, 96, 3), np.uint8)
+QUARTERS[:32, :48], QUARTERS[32:, 48:] = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("form", ["HEIC", "AVIF"])
+def test_a_telephones_picture_is_turned_once(form, value):
+    if not (HEIC if form == "HEIC" else features.check("avif")):
+        pytest.skip(f"nothing reads {form} here")
+    image = picture(QUARTERS)
+    data = heic(image, value) if form == "HEIC" else saved(image, "AVIF", value, quality=90)
+    seen, upright = decode(data).astype(int), exif.upright(QUARTERS, value)
+    assert seen.shape == upright.shape
+    assert np.abs(seen - upright).mean() < 6
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(formats, "_installed", lambda name: False)
+    for brand, command in ((b"heic", r"'ganpipe\[heif\]'"), (b"avif", "-U pillow")):
+        data = b"\0\0\0\x18ftyp" + brand + bytes(20)
+        with pytest.raises(Rejected, match=f"pip install {command}"):
+            decode(data)
+        with pytest.raises(Rejected, match=f"pip install {command}"):
+            record_image(data, COLOUR.shape)
+        with pytest.raises(ServingError, match=f"pip install {command}"):
+            served(data, COLOUR.shape)
+
+
+@pytest.mark.skipif(not HEIC, reason="nothing reads HEIC here")
+def test_a_heic_file_that_holds_more_than_it_claims_is_refused():
+    whole = heic(Image.new("RGB", (2048, 2048)))
+    at = whole.index(b"ispe") + 8
+    with pytest.raises(Rejected):
+        decode(whole[:at] + struct.pack(">II", 64, 64) + whole[at + 8 :])
+    for end in range(0, len(whole), 97):
+        with pytest.raises(Rejected):
+            decode(whole[:end])
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])

@@ -108,7 +108,12 @@ def dataset_document(
 
 
 def provenance_document(
-    *, source: str, digest: str, class_names: Sequence[str], drawn: Draw
+    *,
+    source: str,
+    digest: str,
+    class_names: Sequence[str],
+    drawn: Draw,
+    account: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Builds what the provenance says: all that would tell of withheld labels or of names.
 
@@ -117,6 +122,7 @@ def provenance_document(
         digest: of the source.
         class_names: names of the classes.
         drawn: the draw.
+        account: what became of every file, of a source that is a folder.
     """
     everyone = drawn.everyone()
     groups: dict[str, list[dict[str, str]]] = {}
@@ -130,6 +136,7 @@ def provenance_document(
         "duplicates": sorted(member.place for member in drawn.duplicates),
         "contradicted": list(groups.values()),
         "rejected": [{"place": place, "reason": reason} for place, reason in drawn.rejected],
+        "files": account,
     }
 
 
