@@ -149,7 +149,8 @@ def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Dra
     )
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):
-        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature)
+        framing = inputs.trained.record.framing
+        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature, framing)
     _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
     write_framing(folder, inputs.trained.record.framing)
     return _Draft("classifier", folder, cases)
