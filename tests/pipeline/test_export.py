@@ -198,7 +198,9 @@ def test_data_of_another_shape_are_refused(prepared_digits, trained_digits, tmp_
     with pytest.raises(DataError, match=r"trained on images \[8, 8, 1\].*has \[9, 8, 1\]"):
         run(trained_digits, data, tmp_path / "out")
     (data / "dataset.json").write_text(json.dumps({**document, "resize": "fit"}))
-    with pytest.raises(DataError, match="made by resize=fill with background 255; those .* by resize=fit with"):
+    with pytest.raises(
+        DataError, match="made by resize=fill with background 255; those .* by resize=fit with"
+    ):
         run(trained_digits, data, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 

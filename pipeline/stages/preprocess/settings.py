@@ -41,7 +41,10 @@ class DataConfig:
         affects_result=CONTENT,
     )
     image_size: int | None = setting(
-        None, "side of the square record images; default: the source's own size", at_least(4)
+        None,
+        "side of the square record images; default: the source's own size, 64 where it has several or larger "
+        "ones",
+        at_least(4),
     )
     resize: str = setting(
         FILL,
