@@ -6,6 +6,8 @@ the TFRecords hold; and the *network input*, float in the range that a recipe wa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -145,12 +147,15 @@ def to_size(image: tf.Tensor, height: int, width: int, framing: Framing = STRETC
     """
     target = height, width
     if framing.resize == FILL:
-        image = _cut_centre(image, target)
-    size = inner(_size(image), target, least=tf.minimum, most=tf.maximum) if framing.resize == FIT else target
-    rows, columns = (tf.cast(side, tf.int32) for side in size)
+        whole_rows, whole_columns = _size(image)
+        rows, columns = centre((whole_rows, whole_columns), target, **_choices(image))
+        top, left = (whole_rows - rows) // 2, (whole_columns - columns) // 2
+        image = image[..., top : top + rows, left : left + columns, :]
+    size = inner(_size(image), target, **_choices(image)) if framing.resize == FIT else target
 
     def resized() -> tf.Tensor:
-        smooth = tf.image.resize(tf.cast(image, tf.float32), [rows, columns], antialias=True)
+        sides = tf.stack([tf.cast(side, tf.int32) for side in size])
+        smooth = tf.image.resize(tf.cast(image, tf.float32), sides, antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(smooth), 0.0, 255.0), tf.uint8)
 
     def unchanged() -> tf.Tensor:
@@ -158,32 +163,36 @@ def to_size(image: tf.Tensor, height: int, width: int, framing: Framing = STRETC
             return image
         return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
-    shape = tf.shape(image)
-    out = tf.cond(tf.logical_and(shape[-3] == rows, shape[-2] == columns), unchanged, resized)
+    if _is_known(image):
+        out = unchanged() if _size(image) == size else resized()
+    else:
+        same = [tf.equal(tf.cast(a, tf.int64), b) for a, b in zip(_size(image), size, strict=True)]
+        out = tf.cond(tf.reduce_all(same), unchanged, resized)
     if framing.resize == FIT:
         out = _surrounded(out, target, framing.background)
     out.set_shape([*image.shape[:-3], height, width, image.shape[-1]])
     return out
 
 
-def _size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    shape = tf.shape(image, tf.int64)
+def _is_known(image: tf.Tensor) -> bool:
+    return image.shape[-3:-1].is_fully_defined()
+
+
+def _size(image: tf.Tensor) -> tuple[Any, Any]:
+    """Height and width: whole numbers where they are known, else int64 tensors."""
+    shape = image.shape if _is_known(image) else tf.shape(image, tf.int64)
     return shape[-3], shape[-2]
 
 
-def _cut_centre(image: tf.Tensor, target: tuple[int, int]) -> tf.Tensor:
-    height, width = _size(image)
-    rows, columns = centre((height, width), target, least=tf.minimum, most=tf.maximum)
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return image[..., top : top + rows, left : left + columns, :]
+def _choices(image: tf.Tensor) -> dict[str, Any]:
+    known = _is_known(image)
+    return {"least": min if known else tf.minimum, "most": max if known else tf.maximum}
 
 
 def _surrounded(image: tf.Tensor, target: tuple[int, int], background: int) -> tf.Tensor:
-    missing = tf.constant(target) - tf.shape(image)[-3:-1]
-    before = missing // 2
-    around = tf.stack([before, missing - before], axis=1)
-    ahead, behind = (tf.zeros([axes, 2], tf.int32) for axes in (image.shape.rank - 3, 1))
-    paddings = tf.concat([ahead, around, behind], axis=0)
+    missing = [total - tf.cast(side, tf.int32) for total, side in zip(target, _size(image), strict=True)]
+    around = [[short // 2, short - short // 2] for short in missing]
+    paddings = [[0, 0]] * (image.shape.rank - 3) + around + [[0, 0]]
     return tf.pad(image, paddings, constant_values=tf.constant(background, tf.uint8))
 
 
