@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pipeline.sources.source import Aside
 MAX_FILE_BYTES = 256 << 20
 SHOWN = 5
 HIDDEN = "hidden"
+_USUAL_ENDING = re.compile(r"\.[a-z][a-z0-9_-]{0,7}")
 _SYSTEM = ("thumbs.db", "desktop.ini")
 
 
@@ -91,8 +93,7 @@ def list_tree(root: Path) -> Tree:
                     elif kind := UNSUPPORTED.get(_ending(entry.name)):
                         tree.unsupported.setdefault(kind, []).append(_shown(path))
                     else:
-                        kind = _ending(entry.name) or "without an ending"
-                        _count(tree.others, "of the system" if entry.name.lower() in _SYSTEM else kind, path)
+                        _count(tree.others, _kind(entry.name), path)
         except OSError as error:
             raise DataError(f"cannot read the folder {str(root / below)!r}: {error.strerror}.") from None
     tree.images.sort(key=lambda file: file.path)
@@ -105,10 +106,20 @@ def _ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a name in bytes that are no text)
 
 
+def _kind(name: str) -> str:
+    if name.lower() in _SYSTEM:
+        return "of the system"
+    ending = _ending(name)
+    # dates, numbers and words behind a point are no kinds: there may be a million of them
+    return (
+        ending if _USUAL_ENDING.fullmatch(ending) else "of no known ending" if ending else "without an ending"
+    )
+
+
 def _count(found: dict[str, Aside], kind: str, path: str) -> None:
     before = found.get(kind, Aside(kind, "", 0, ()))
     first = tuple(sorted((*before.first, _shown(path)))[:SHOWN])
-    found[_shown(kind)] = Aside(_shown(kind), "", before.count + 1, first)
+    found[kind] = Aside(kind, "", before.count + 1, first)
 
 
 def _count_hidden(entry: os.DirEntry[str], path: str, found: dict[str, Aside]) -> None:

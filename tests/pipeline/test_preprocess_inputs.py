@@ -408,16 +408,8 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
         (tmp_path / "in" / f"x{number}.{suffix}").write_bytes(encoded(image, kind))
     (tmp_path / "in" / "y.jfif").write_bytes(encoded(colours(50), "JPEG"))
     (tmp_path / "in" / "z.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
-    for name in (
-        "raw/1.CR2",
-        "film.mov",
-        "notes.txt",
-        "README",
-        "Thumbs.db",
-        ".DS_Store",
-        ".git/a/b",
-        ".git/c",
-    ):
+    others = "raw/1.CR2 film.mov notes.txt README Thumbs.db 1.2.840 .DS_Store .git/a/b .git/c"
+    for name in others.split():
         place = tmp_path / "in" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"?")
@@ -431,15 +423,16 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
     assert account["files"] == sum(not path.is_dir() for path in (tmp_path / "in").rglob("*"))
     assert account["files"] == account["read"] + sum(sums.values())
     assert (account["read"], account["with_label"]) == (13, 8)
-    assert sums == {"skipped": 1, "not_supported": 2, "not_images": 6}
+    assert sums == {"skipped": 1, "not_supported": 2, "not_images": 7}
     assert {row["kind"]: row["first"] for row in account["not_images"]} == {
         "hidden": [".DS_Store", ".git/a/b", ".git/c"],
         ".txt": ["notes.txt"],
         "of the system": ["Thumbs.db"],
         "without an ending": ["README"],
+        "of no known ending": ["1.2.840"],
     }
     assert (
-        "of 22 files: 13 read (8 with a label, 5 without), 1 skipped, 2 not supported, 6 not images" in said
+        "of 23 files: 13 read (8 with a label, 5 without), 1 skipped, 2 not supported, 7 not images" in said
     )
     assert "1 camera RAW: export as JPEG or TIFF (raw/1.CR2)" in said
     # nothing of it where training reads
