@@ -51,7 +51,7 @@ def main() -> None:
 
 @contextmanager
 def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
-    """The terminal of a command, with the libraries' output in the working folder's log."""
+    """The terminal of a command that writes, with the libraries' output in the working folder's log."""
     workdir, log = workspace.root, workspace.log
     fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     with writing_to(workdir):
@@ -161,7 +161,8 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
     if config_file is None and workspace.config.is_file():
         config_file = workspace.config
     config = _config(config_file, overrides, seed, values)
-    with _session(workspace, quiet):
+    # it only looks: a working folder that is not there, or cannot be written to, stays as it is
+    with quiet_libraries(None):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.chain.config import RunConfig, as_document
 from pipeline.chain.plan import Node
+from pipeline.chain.yaml_numbers import yaml_text
 from pipeline.reporting.paired import (
     difference_over_draws,
     disagreement,
@@ -25,9 +26,7 @@ from ssgan_tf.whole_files import write_whole
 
 def save_config(config: RunConfig, workspace: Workspace) -> None:
     """Writes the full configuration of a run into its working folder."""
-    import yaml
-
-    write_whole(workspace.config, yaml.safe_dump(as_document(config), sort_keys=False))
+    write_whole(workspace.config, yaml_text(as_document(config)))
 
 
 def summarise(

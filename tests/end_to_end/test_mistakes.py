@@ -78,6 +78,11 @@ def test_a_mistake_leaves_no_folder_behind(ganpipe, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_explaining_a_folder_that_is_not_there_makes_none(ganpipe, tmp_path):
+    assert "would run" in ganpipe("explain", "--workdir", tmp_path / "notthere").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_workdir_cannot_be_written(ganpipe, tmp_path):
     (tmp_path / "file").touch()
     text = message(ganpipe("run", "--workdir", tmp_path / "file" / "run", code=3))

@@ -263,7 +263,7 @@ def test_a_class_with_fewer_labels_than_asked_for(tmp_path):
 
 def test_settings_that_make_no_sense_are_refused():
     for text, message in (
-        ("image_size=0", "whole number from 4; got 0"),
+        ("image_size=0", "whole number from 4 to 8192; got 0"),
         ("runner=multi_threading", "got 'multi_th"),
     ):
         with pytest.raises(UsageError, match=message):
