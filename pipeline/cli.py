@@ -14,7 +14,7 @@ import click
 from pipeline import options
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.stages import STAGES, Stage
-from pipeline.errors import GanpipeError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
@@ -35,6 +35,11 @@ class Commands(click.Group):
         except GanpipeError as error:
             click.echo(f"error: {message(error)}", err=True)
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if (text := bad_path(error)) is None:
+                raise
+            click.echo(f"error: {text}", err=True)
+            ctx.exit(exit_code(UsageError()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,7 +105,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
     config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
     check_force(force)
     with _session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_source, execute_all
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
@@ -109,6 +114,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
+            check_free(nodes)
             with writing_to(workdir):
                 save_config(config, workspace)
             made = execute_all(nodes, terminal, force)

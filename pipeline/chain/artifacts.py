@@ -26,7 +26,7 @@ class Manifest:
         fingerprint: what made it.
         files: name of each file to its "bytes" and "sha256".
         summary: what the stage returned.
-        states: name of each file to its size, time and inode when its sha256 was taken.
+        states: name of each file to its size, times and inode when its sha256 was taken.
     """
 
     fingerprint: Fingerprint
@@ -86,7 +86,7 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
 def find_damage(folder: Path, manifest: Manifest) -> str | None:
     """Says which file of an artifact is missing or not as it was written, or None.
 
-    A file's bytes are read again only where its size, time or inode are not those of the last time.
+    A file's bytes are read again only where its size, times or inode are not those of the last time.
     """
     verified = _verified(folder)
     seen, new = dict(manifest.states) | verified, {}
@@ -118,9 +118,12 @@ def _verified(folder: Path) -> dict[str, list[int]]:
 
 
 def file_state(path: Path) -> list[int]:
-    """Size, time of the last change in nanoseconds and inode: what changes when a file is written anew."""
+    """Size, times in nanoseconds and inode: what changes when a file is written anew.
+
+    Of the two times the first is the file's, which anyone can set, the second the file system's own.
+    """
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
 
 def check_lineage(inputs: Mapping[str, tuple[Path, Fingerprint]]) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chain.artifacts import Manifest, find_damage, read_manifest
-from pipeline.chain.places import MANIFEST
+from pipeline.chain.places import MANIFEST, lock_of, locked
 from pipeline.chain.plan import Node
 from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import DataError, UsageError, did_you_mean, writing_to
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 
@@ -115,12 +115,15 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         terminal.say(f"{node.name}: helping the chief worker, which writes the result")
         with tempfile.TemporaryDirectory() as scratch:
             return node.action(Path(scratch), terminal)
+    _check_inputs(node)
     _tell_unfinished(node, terminal)
     summary: dict[str, Any] = {"origin": dict(node.origin)} if node.origin else {}
     with writing(
         node.folder, node.fingerprint, resumes_from=node.stage.resumes_from, summary=summary
     ) as partial:
         summary.update(node.action(partial, terminal))
+        # nothing keeps another run from replacing what this one reads
+        _check_inputs(node)
     return summary
 
 
@@ -129,6 +132,29 @@ def execute_all(
 ) -> list[tuple[Node, dict[str, Any]]]:
     """Executes a plan in order; returns each node with its summary."""
     return [(node, execute(node, terminal, force)) for node in nodes]
+
+
+def check_free(nodes: Sequence[Node]) -> None:
+    """Checks that no other run is writing a result of the plan, before anything is written.
+
+    Raises:
+        DataError: one is; names the place.
+    """
+    for node in nodes:
+        if lock_of(node.folder).exists():
+            with writing_to(node.folder), locked(node.folder):
+                pass
+
+
+def _check_inputs(node: Node) -> None:
+    """Checks that what a stage reads is what was planned: else its result would be said to be of that."""
+    for key, item in node.inputs.items():
+        manifest = read_manifest(item.folder) if item.folder else None
+        if item.folder and (manifest is None or manifest.digest != item.digest):
+            raise DataError(
+                f"the {key} in {str(item.folder)!r} was replaced while {node.name} was made from it, by "
+                "another ganpipe in the same working folder. Run it again, or give it a --workdir of its own."
+            )
 
 
 def _tell_unfinished(node: Node, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images.formats import SUFFIXES
+from pipeline.workspace import draws_among
 
 MAX_FILE_BYTES = 256 << 20
 
@@ -34,8 +35,8 @@ class ImageFile:
 def list_images(root: Path) -> list[ImageFile]:
     """Lists the files below `root` whose names end like an image's, sorted by path.
 
-    Names that begin with a dot are passed over. Symbolic links to folders are not followed, those to
-    files only if the file lies below `root` too.
+    Names that begin with a dot are passed over, and so are the results in a working folder. Symbolic links
+    to folders are not followed, those to files only if the file lies below `root` too.
 
     Raises:
         DataError: the folder or one below it does not exist or may not be read.
@@ -49,9 +50,12 @@ def list_images(root: Path) -> list[ImageFile]:
     while waiting:
         below = waiting.pop()
         try:
-            with os.scandir(root / below) as entries:
+            with os.scandir(root / below) as scanned:
+                entries = list(scanned)
+                # the samples of a run in its own photo folder are none of the photos
+                results = draws_among({entry.name for entry in entries})
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or entry.name in results:
                         continue
                     path = f"{below}/{entry.name}" if below else entry.name
                     if entry.is_dir(follow_symlinks=False):
