@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,8 @@ def test_inputs_that_do_not_exist_are_named(pictures, tmp_path):
 
 
 def test_models_that_cannot_predict_are_named(exported, pictures, tmp_path):
+    from pipeline.stages.predict.classifiers import find_version
+
     def attempt(model: Path, **settings) -> None:
         predict.run(
             PredictConfig(**settings),
@@ -247,6 +250,11 @@ def test_models_that_cannot_predict_are_named(exported, pictures, tmp_path):
     (broken / "saved_model.pb").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="cannot be loaded"):
         attempt(broken)
+    cut_off = shutil.copytree(find_version(exported[0] / "classifier"), tmp_path / "cut_off")
+    weights = cut_off / "variables" / "variables.data-00000-of-00001"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="cut_off.*cannot be loaded"):
+        attempt(cut_off)
     assert not (tmp_path / "rows.csv").exists()
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy.stats import t
 
+from pipeline.chain.config import load_config
 from pipeline.reporting import charts
 from pipeline.reporting.label_audit import audit_labels
 from pipeline.reporting.paired import disagreement, interval_over_draws, verdict
@@ -21,9 +22,11 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
+from pipeline.reporting.report import write_report
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
+from pipeline.workspace import Workspace
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.records import DatasetInfo, iterate_records
 
@@ -277,6 +280,13 @@ def test_audit_says_where_it_could_not_compare(prepared, tmp_path):
     assert audit.clean and "gone" in said.text
     changed = audit_labels(prepared, DataConfig(dataset="gaussian", labels_per_class=2))
     assert any("the source has changed since" in finding.text for finding in changed.findings)
+
+
+def test_a_report_shows_a_path_that_is_no_text(tmp_path, monkeypatch):
+    # what `os.fsdecode` makes of a folder's name that is not UTF-8
+    monkeypatch.setattr("jinja2.Template.render", lambda *_: "<p>run-\udcff</p>")
+    monkeypatch.setattr("pipeline.reporting.sections.sections", lambda *_: {})
+    assert write_report(load_config(), Workspace(tmp_path), {}).read_text() == "<p>run-\\udcff</p>"
 
 
 def test_charts_are_the_same_bytes_and_need_nothing_else():
