@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.chain.artifacts import check_lineage
 from pipeline.chain.fingerprints import make_fingerprint
-from pipeline.chain.orchestrator import check_free, execute
+from pipeline.chain.orchestrator import check_free, decide, execute
 from pipeline.chain.places import locked
 from pipeline.chain.plan import Input, Node
 from pipeline.chain.publishing import writing
@@ -72,31 +73,55 @@ def test_a_report_takes_no_figures_that_were_changed_by_hand(two_draws):
         check_results(two_draws, [CHOSEN, BASELINE], [0, 1])
 
 
-def publish(folder: Path, **parameters: int) -> Input:
+def publish(folder: Path, content: str = "", **parameters: int) -> Input:
     made = make_fingerprint("preprocess", parameters, {}, {})
     with writing(folder, made) as partial:
-        (partial / "file").write_text(json.dumps(parameters))
+        (partial / "file").write_text(content or json.dumps(parameters))
     return Input(made.digest, folder, made)
 
 
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_what_a_stage_reads_is_not_replaced_unseen(tmp_path, when):
-    data = publish(tmp_path / "data", labels=3)
-
-    def action(output, terminal):
-        if when == "meanwhile":
-            publish(tmp_path / "data", labels=4)
-        return {}
-
-    inputs = {"data": data}
+def evaluation(folder: Path, data: Input, action=lambda *_: {}) -> Node:
     made = make_fingerprint("evaluate", {}, {"data": data.digest}, {})
-    row, folder = stage_named("evaluate"), tmp_path / "evaluate"
-    node = Node(row, "evaluate", folder, made, action, seed=0, model=CHOSEN, inputs=inputs)
+    row = stage_named("evaluate")
+    return Node(row, "evaluate", folder, made, action, seed=0, model=CHOSEN, inputs={"data": data})
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize("other", [{"labels": 4}, {"labels": 3, "content": "of another machine"}])
+def test_what_a_stage_reads_is_not_replaced_unseen(tmp_path, when, other):
+    data = publish(tmp_path / "data", labels=3)
+    node = evaluation(
+        tmp_path / "evaluate",
+        data,
+        lambda *_: {"replaced": publish(tmp_path / "data", **other).digest} if when == "meanwhile" else {},
+    )
     if when == "before":
-        publish(tmp_path / "data", labels=4)
-    with pytest.raises(DataError, match="the data in .* was replaced while evaluate was made from it"):
+        publish(tmp_path / "data", **other)
+    if when == "before" and "content" in other:
+        # made anew from the same before the stage began: that is what it reads
+        execute(node, QUIET)
+        return
+    with pytest.raises(DataError, match="was replaced while evaluate was made from it"):
         execute(node, QUIET)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_figures_of_weights_that_were_trained_again_are_not_kept(tmp_path):
+    """Another machine's rounding gives other weights for the same settings, code and libraries."""
+    data = publish(tmp_path / "data", labels=3)
+    node = evaluation(tmp_path / "evaluate", data)
+    execute(node, QUIET)
+    lineage = {"data": (data.folder, data.fingerprint), "metrics": (node.folder, node.fingerprint)}
+    publish(tmp_path / "data", labels=3)
+    assert decide(node).reused
+    check_lineage(lineage)
+    publish(tmp_path / "data", "of another machine", labels=3)
+    assert decide(node).reasons == ["input data was made anew"]
+    with pytest.raises(DataError, match="the metrics in .* was not made from the data"):
+        check_lineage(lineage)
+    execute(node, QUIET)
+    assert decide(node).reused
+    check_lineage(lineage)
 
 
 def test_a_run_beside_another_one_is_refused_before_it_writes(tmp_path):
