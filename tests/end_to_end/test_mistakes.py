@@ -89,7 +89,7 @@ def test_paths_that_no_file_can_have(ganpipe, tmp_path):
         ("clean", "--workdir", tmp_path / ("x" * 300)),
         ("preprocess", "--dataset", f"folder:{'x' * 300}", "--workdir", tmp_path / "run"),
         ("serve", "x" * 300),
-        ("predict", "x.png", "--model", "x" * 300),
+        ("predict", "x" * 300),
     ):
         text = message(ganpipe(*arguments, code=2))
         assert "longer than a file's can be" in text and len(text) < 250
