@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from PIL import Image
 
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict import stage as predict
-from pipeline.stages.predict.inputs import find_entries
+from pipeline.stages.predict.inputs import Unreadable, find_entries, read_entry
 from pipeline.stages.predict.settings import PredictConfig
-from pipeline.stages.predict.writers import choose_format
+from pipeline.stages.predict.writers import choose_format, open_writer
 from pipeline.terminal import Terminal
 
 COLUMNS = ["path", "label", "class_id", "confidence", "real_score", "abstain", "error"] + [
@@ -209,6 +210,30 @@ def test_inputs_are_listed_once_and_in_order(pictures, tmp_path):
     assert len(again) == 15
     assert again[0].path.endswith(".gif")
     assert len(find_entries([str(pictures / "**" / "*.png")])) == 7
+
+
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path):
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    entries = find_entries([str(tmp_path)])
+    assert [Path(entry.path).name for entry in entries] == ["circle.png", "gone.png"]
+    for entry in entries:
+        with pytest.raises(Unreadable, match="cannot be read"):
+            read_entry(entry)
+
+
+def test_a_path_that_is_no_text_is_written_in_every_format(tmp_path):
+    path = os.fsdecode(b"photos/\xff.png")
+    for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
+        if name.endswith("parquet"):
+            pytest.importorskip("pyarrow")
+        with open_writer(name.partition(".")[2], tmp_path / name, ["path", "label"]) as write:
+            write([(path, "cat")])
+        # the bytes themselves, or where only text may stand what names them
+        written = (tmp_path / name).read_bytes()
+        assert b"photos/\xff.png" in written or b"photos/\\udcff.png" in written
 
 
 def test_inputs_that_do_not_exist_are_named(pictures, tmp_path):
