@@ -185,9 +185,10 @@ def _interrupts_as_they_are() -> Iterator[None]:
         yield
     except RuntimeError as error:
         behind: BaseException | None = error
-        while behind := behind.__cause__ or behind.__context__:
+        while behind is not None:
             if isinstance(behind, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
+            behind = behind.__cause__ or behind.__context__
         raise
 
 
