@@ -132,7 +132,7 @@ def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], s
         "seeds": seeds,
         "original": recipe.reproduction.original,  # type: ignore[union-attr]
         "steps": runs[0]["steps"],
-        "documented_steps": recipe.configure("full", {}).steps,
+        "documented_steps": recipe.configure("documented", {}).steps,
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "examples_per_second": float(np.median([run["examples_per_second"] for run in runs])),
         "losses": _mean([run["losses"] for run in runs]),

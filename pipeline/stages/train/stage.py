@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.systems.recipe import Recipe, System
 
+ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
 
 
@@ -53,10 +54,10 @@ def check_training(
     settings = recipe.configure(
         config.preset, {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
     )
-    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
-    values |= {"steps": settings.steps, "average_decay": decay}
-    planned = Planned(recipe, settings, LoopOptions(**{k: v for k, v in values.items() if v is not None}))
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    options = recipe.loop_options(config.preset, settings)
+    options |= {name: value for name, value in given.items() if value is not None}
+    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}))
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
@@ -165,6 +166,8 @@ def run(
         def show(step: int, values: dict[str, float]) -> None:
             latest.update(values)
             shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            if ACCURACY in values:
+                shown[f"{ACCURACY} %"] = 100.0 * values[ACCURACY]
             # not known before the second call: the first one traces
             if speed := values[SPEED]:
                 shown[SPEED] = speed
