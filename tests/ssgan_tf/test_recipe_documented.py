@@ -160,8 +160,8 @@ LAYERS = {
     """,
 }
 
-# rate, beta_1, beta_2, epsilon of the discriminator's and the generator's Adam; what the document does not name
-# is Adam's usual, but for improved-gan's epsilon, whose place differs
+# rate, beta_1, beta_2, epsilon of the discriminator's and the generator's Adam; what the document does not
+# name is Adam's usual, but for improved-gan's epsilon, whose place differs
 ADAM = {
     "ssgan": [(2e-4, 0.5, 0.999, 1e-7), (2e-4, 0.5, 0.999, 1e-7)],
     "gaussian": [(0.05, 0.9, 0.999, 1e-8), (0.005, 0.9, 0.999, 1e-8)],

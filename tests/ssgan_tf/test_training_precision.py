@@ -73,3 +73,17 @@ def test_overflow_lowers_the_scale_and_skips_the_update(make_loop, state_of):
         if name.startswith("weight-generator") and "moving" not in name:
             np.testing.assert_array_equal(before[name], after[name])
     assert float(loop.optimizers["generator"].dynamic_scale.numpy()) < 2.0**40
+
+
+def test_a_network_with_two_updates_a_step(make_loop):
+    settings = {"form": "text", "update": "separate", "width": 0.0625, "latent_size": 8, "batch_size": 8}
+    loop = make_loop("dcgan", dtype="mixed_float16", steps=3, **settings)
+    loop.run()
+    updates = {name: int(optimizer.inner_optimizer.iterations) for name, optimizer in loop.optimizers.items()}
+    assert updates == {"discriminator": 6, "generator": 3}
+    assert all(np.all(np.isfinite(variable.numpy())) for variable in loop.checkpoints.variables.values())
+    series = loop.summaries.history.series()
+    both = (np.array(series["discriminator/real"]) + series["discriminator/fake"]) / 2
+    np.testing.assert_allclose(series["discriminator/loss"], both, rtol=1e-6)
+    # two shares of eight images each, and their mean
+    assert set(np.array(series["discriminator/accuracy"]) * 16) <= set(range(17))
