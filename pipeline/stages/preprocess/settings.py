@@ -39,7 +39,10 @@ class DataConfig:
         affects_result=CONTENT,
     )
     image_size: int | None = setting(
-        None, "side of the square record images; default: the source's own size", at_least(4)
+        None,
+        "side of the square record images; default: the source's own size, 64 where it has several or larger "
+        "ones",
+        at_least(4),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
