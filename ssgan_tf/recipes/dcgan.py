@@ -2,7 +2,7 @@
 
 Settings:  train.preset=documented data.dataset=idx:FOLDER
 Cost:      20,000 steps of 128 images. With `full` about 0.06 GFLOP an image and step, 0.18 s a step on one
-           core; DOCUMENTED_COST
+           core. The documented discriminator takes 37 million multiplications an image, that of `full` 2.
 Expected:  with `full` after 3,000 steps digits of all ten classes (the rarest 4.5 %) of which an independent
            classifier is sure to 0.90.
 
