@@ -15,8 +15,8 @@ class TrainConfig:
     recipe: str = setting("ssgan", "the system to train")
     preset: str = setting(
         "small",
-        "the recipe's named settings: small (trains on two cores), full (whole size, with our mends) or "
-        "documented (as its document has it)",
+        "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
+        "full (its whole size, with our changes)",
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
