@@ -24,6 +24,7 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
+from pipeline.reporting.seen import seen_section
 from pipeline.workspace import Model, Workspace
 from ssgan_tf.file_names import CURVES, HISTORY
 
@@ -56,6 +57,9 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "answer": _answer(workspace, models, summary),
         "budget": _budget(info, config)
         | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
+        "seen": seen_section(info),
+        "files": read_provenance(data).get("files"),
+        "listed": LISTED,
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
@@ -107,8 +111,6 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
         "contradicted": sum(map(len, provenance.get("contradicted", []))),
-        "rejected": provenance.get("rejected", [])[:LISTED],
-        "rejected_count": document["rejected"],
     }
 
 

@@ -324,3 +324,10 @@ def test_memory_that_runs_out_stops_the_run_and_drops_no_image(exported, picture
     with pytest.raises(OutOfMemory, match="out of memory: 13 image.*--batch-size"):
         run(exported, [pictures], tmp_path / "rows.csv")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folders_raw_files_are_rows_that_say_what_to_do(tmp_path):
+    for name in ("a.png", "b.DNG", "c.mov", "d.txt"):
+        (tmp_path / name).write_bytes(b"II*\0")
+    entries = {Path(entry.path).name: entry.problem for entry in find_entries([str(tmp_path)])}
+    assert entries == {"a.png": "", "b.DNG": "camera RAW files are not read: export as JPEG or TIFF"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DataError, UsageError, did_you_mean
-from pipeline.images.formats import READ, SUFFIXES
+from pipeline.images.formats import NO_PICTURES, READ, SUFFIXES, UNSUPPORTED, unreadable
 from ssgan_tf import tfrecord
 
 _RECORDS = ".tfrecord"
@@ -63,7 +63,7 @@ def find_entries(inputs: Sequence[str]) -> list[Entry]:
         files |= dict.fromkeys(_files(text))
     entries: list[Entry] = []
     for file in files:
-        entries += _records(file) if _RECORDS in Path(file).name else [Entry(file)]
+        entries += _records(file) if _RECORDS in Path(file).name else [_entry(file)]
     if not entries:
         raise DataError(f"there is no image in {', '.join(map(repr, inputs))}.")
     return entries
@@ -119,8 +119,15 @@ def _may_be_read(path: Path) -> bool:
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
+def _entry(path: str) -> Entry:
+    kind = UNSUPPORTED.get(Path(path).suffix.lower())
+    # by name too: many camera RAW files are told from TIFF by nothing else
+    return Entry(path, problem=unreadable(kind) if kind else "")
+
+
 def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or _RECORDS in path.name
+    kind = UNSUPPORTED.get(path.suffix.lower(), NO_PICTURES[0])
+    return path.suffix.lower() in SUFFIXES or kind not in NO_PICTURES or _RECORDS in path.name
 
 
 def _hidden(relative: Path) -> bool:

@@ -168,6 +168,7 @@ def run(
         settings=recipe.describe(settings),
         image_shape=info.image_shape,
         class_names=info.class_names,
+        framing=info.framing,
         dtype=config.precision,
         seed=seed,
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
