@@ -14,6 +14,7 @@ keyed hash). Besides shards and dataset.json, which training reads, the folder g
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from pipeline.stages.preprocess.document import (
 )
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
+from pipeline.stages.preprocess.intake import admit_classes, show_draw
 from pipeline.stages.preprocess.members import record_order
 from pipeline.stages.preprocess.scan import Scan
 from pipeline.stages.preprocess.scan import collect as collect_scans
@@ -68,6 +70,8 @@ def run(
     digest = source.digest()
     if source_digest not in (None, digest):
         raise DataError(f"the data set {config.dataset!r} changed since this run was planned. Run again.")
+    admit_classes(source, terminal, dataset=config.dataset, yes=config.yes)
+    budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
@@ -82,7 +86,7 @@ def run(
             scanned = collect_scans(pieces, scratch)
 
             class_names = source.class_names()
-            drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
+            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given)
             check_draw(drawn, class_names, config)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
@@ -124,7 +128,20 @@ def run(
 
 
 def _open(config: DataConfig) -> Source:
-    return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+    return open_source(config.dataset, **config.source_options)
+
+
+def _budget(config: DataConfig, source: Source, terminal: Terminal) -> DataConfig:
+    """The settings with the source's own number of labels where the user says none."""
+    own = source.labels_per_class
+    if own is None or config.labels_per_class or config.labeled_rate or config.labelled_keys:
+        return config
+    if terminal.first_time("own budget"):
+        terminal.say(
+            f"  {own} labels of each class are kept, which is the default of {source.name!r}; "
+            "--labels-per-class (a number, or all) and --labeled-rate say otherwise"
+        )
+    return replace(config, labels_per_class=own)
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:
@@ -153,6 +170,13 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         for name, split in document["splits"].items()
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
+    show_draw(drawn, document["class_names"], terminal)
+    train = document["splits"]["train"]
+    if drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train")):
+        terminal.say(
+            f"  all {train['count']:,} training images have a label and keep it: there is nothing unlabelled "
+            "to learn from (--labels-per-class N withholds labels, to try what fewer would give)"
+        )
     per_class = document["labels_per_class"]
     if per_class:
         counts = set(per_class.values())
