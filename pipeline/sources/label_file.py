@@ -24,8 +24,6 @@ from pipeline.sources.files import InputFile
 from pipeline.sources.near_paths import NearPaths
 
 COLUMNS = ("path", "label")
-# each means that the file is read again from there on
-UNCLOSED_QUOTES = 20
 
 
 def read_label_file(
@@ -86,30 +84,23 @@ def _text(content: bytes, wrong: Complaints, file: InputFile) -> str:
 def _rows(lines: Sequence[str], wrong: Complaints) -> Iterator[tuple[int, list[str]]]:
     """Yields the number of the line in which a row begins, and its cells; not rows with bad quotes."""
     kind = "rows with quotes that are not as they must be"
-    start = unclosed = 0
+    start = 0
     while start < len(lines):
         reader = csv.reader(lines[start:], strict=True)
         begun = start
         while True:
             try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                said = f"line {begun + 1}: {error}"
-                if "unexpected end" in str(error):
-                    # it took all that follows for its text
-                    unclosed, start = unclosed + 1, begun + 1
-                    last = unclosed == UNCLOSED_QUOTES
-                    said = f"line {begun + 1}: a quote that is not closed"
-                    wrong.add(kind, said)
-                    if last:
-                        wrong.add("lines that were not looked at", f"all after line {start}")
-                        return
-                    break
-                wrong.add(kind, said)
-            else:
+                row = next(reader, None)
+                if row is None:
+                    return
                 yield begun + 1, row
+            except csv.Error as error:
+                if "unexpected end" in str(error):
+                    # it took all that follows for its text; there is no other such quote in that text
+                    wrong.add(kind, f"line {begun + 1}: a quote that is not closed")
+                    start = begun + 1
+                    break
+                wrong.add(kind, f"line {begun + 1}: {error}")
             begun = start + reader.line_num
 
 

@@ -87,12 +87,9 @@ def test_all_mistakes_are_said_at_once_the_first_five_of_each_kind(read):
     assert labels.endswith("(1): 'dgo' in 1 row(s) (did you mean 'dog'?)")
 
 
-def test_rows_after_an_open_quote_are_still_read(read):
+def test_rows_after_an_open_quote_are_read(read):
     with pytest.raises(DataError, match=r"(?s)line 2: a quote that is not closed.*line 3: 'no.png'"):
         read('path,label\n"a.png,cat\nno.png,cat\n')
-    # but not again and again
-    with pytest.raises(DataError, match="lines that were not looked at"):
-        read("path,label\n" + 'a.png,"cat""x\n' * 99)
 
 
 def test_the_nearest_of_very_many_paths_is_found_in_bounded_time():
