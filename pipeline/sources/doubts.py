@@ -136,19 +136,19 @@ def _alone(counts: Mapping[str, int]) -> list[str]:
     alone = [name for name, count in counts.items() if count == 1]
     if not alone:
         return []
-    what = (
-        f"The class {alone[0]!r} has" if len(alone) == 1 else f"{len(alone):,} classes ({_some(alone)}) have"
-    )
+    one = len(alone) == 1
+    what = f"The class {alone[0]!r} has" if one else f"{len(alone):,} classes ({_some(alone)}) have"
     return [
-        f"{what} one image only, which can be trained on or tested on but not both: add images, or give it "
-        "the name of another class if it is one."
+        f"{what} one image only, which can be trained on or tested on but not both: add images, or merge "
+        f"{'it' if one else 'them'} with another class."
     ]
 
 
 def _empty(counts: Mapping[str, int], passed_over: Mapping[str, int]) -> list[str]:
     there = [*(name for name, count in counts.items() if count), *passed_over]
     return [
-        f"The class {name!r} of --classes has no image.{did_you_mean(name, there)}"
+        f"The class {name!r} of --classes has no image: add some, or leave it out of the list."
+        f"{did_you_mean(name, there)}"
         for name, count in counts.items()
         if not count
     ]

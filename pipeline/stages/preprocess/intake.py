@@ -69,12 +69,14 @@ def admit_classes(source: Source, terminal: Terminal, *, dataset: str, yes: bool
 
 def _passed_over(folders: Mapping[str, int], names: Sequence[str]) -> str:
     largest = sorted(folders, key=lambda folder: -folders[folder])
-    each = "; ".join(
-        f"{folder!r} ({in_numbers(folders[folder])}).{did_you_mean(folder, names)}".rstrip(".")
-        for folder in largest[:FOLDERS]
-    )
+    said = []
+    for folder in largest[:FOLDERS]:
+        hint = did_you_mean(folder, names)
+        nearest = f"; d{hint[2:]}" if hint else ""
+        said.append(f"{folder!r} ({in_numbers(folders[folder])}{nearest})")
     more = f"; and {len(largest) - FOLDERS:,} more" if len(largest) > FOLDERS else ""
-    return f"folders that are none of --classes, so that their images count as unlabelled: {each}{more}"
+    what = "folders that are none of --classes, so that their images count as unlabelled"
+    return f"{what}: {'; '.join(said)}{more}"
 
 
 def show_draw(drawn: Draw, class_names: Sequence[str], terminal: Terminal) -> None:
