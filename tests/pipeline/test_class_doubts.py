@@ -29,7 +29,7 @@ from pipeline.workspace import Workspace
         {"class1": 300, "class2": 2, "class10": 90},
         {"site 1 1": 90, "site 11": 80},
         {"1 11": 50, "11 1": 50},
-        {"truck": 50, "trucx": 40},
+        {"plane": 900, "truck": 50, "trucx": 40, "bus": 400, "car": 400},
         {"old": 70, "new": 10, "other": 20},
         {"ok": 80, "defect": 20},
         {"photo": 50, "drawing": 50},
