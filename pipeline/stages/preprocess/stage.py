@@ -2,9 +2,10 @@
 
     document = run(config, seed=0, output=Path("an/empty/folder"), terminal=Terminal())
 
-Three Beam passes with the label draw after the first: scan (check every image, note its digest, label
-and size), draw (splits, duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a
-keyed hash). Besides shards and dataset.json, which training reads, the folder gets
+The classes that the source lists are shown, and doubted where they look wrong. Then three Beam passes with
+the label draw after the first: scan (check every image, note its digest, label and size), draw (splits,
+duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a keyed hash). Besides shards
+and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test and validation;
                     `data.labelled_keys` takes it to repeat exactly this draw
@@ -63,8 +64,9 @@ def run(
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
-        DataError: the source, its labels or the output folder are not as they must be, or the source
-            changed since it was planned or while it was read.
+        DataError: the source, its labels or the output folder are not as they must be, its classes are
+            doubtful and nobody said that they are right, or the source changed since it was planned or while
+            it was read.
     """
     source = _open(config)
     given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
