@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,10 +67,10 @@ def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
         with quiet_libraries(log):
             yield Terminal(sys.stderr, quiet)
     except GanpipeError:
-        # a mistake that stopped the command before any stage leaves nothing behind
-        if fresh and list(workdir.iterdir()) == [log]:
-            log.unlink()
-            for folder in fresh:
+        # a mistake that stopped the command before any stage wrote something leaves nothing behind
+        if fresh and [path for path in workdir.rglob("*") if not path.is_dir()] == [log]:
+            shutil.rmtree(workdir, ignore_errors=True)
+            for folder in fresh[1:]:
                 folder.rmdir()
         raise
 

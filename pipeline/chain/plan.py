@@ -164,7 +164,7 @@ def open_input(config: RunConfig) -> Input:
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    source = open_source(data.dataset, **data.source_options)
     origin = {"dataset": full_name(data.dataset)}
     if data.labels:
         origin["labels"] = str(Path(data.labels).expanduser().resolve())

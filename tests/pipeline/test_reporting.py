@@ -258,6 +258,11 @@ def test_audit_holds_the_labels_against_what_was_asked_for(prepared):
     assert "it gives each of them that label." in said
     fewer = audit_labels(prepared, dataclasses.replace(asked, labels_per_class=1))
     assert not fewer.clean and any("0 has 2, 1 has 2, 2 has 2" in finding.text for finding in fewer.findings)
+    # who asks for no number of labels asks for the source's own
+    default = audit_labels(prepared, DataConfig())
+    assert not default.clean
+    assert any("10 labels a class are the default of 'digits'; 0 has 2" in f.text for f in default.findings)
+    assert audit_labels(prepared, DataConfig(labelled_keys="keys.txt")).clean
 
 
 def test_audit_holds_a_share_against_the_labels_there_were(tmp_path):

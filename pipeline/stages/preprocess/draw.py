@@ -27,7 +27,6 @@ from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_con
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 
-DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
 
 
@@ -87,7 +86,8 @@ def draw(
     Args:
         scanned: findings of each source split ("train", and "test" or "validation" if the source has them).
         class_names: names of the classes.
-        config: labels_per_class, labeled_rate, test_rate and validation_rate.
+        config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate and
+            validation_rate.
         seed: of the draw.
         given: which images keep their labels and are held out, instead of a draw.
 
@@ -207,10 +207,7 @@ def _label_drawn(
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
-    if per_class is None and rate is None:
-        unlabelled = any(m.label < 0 for m in kept)
-        per_class = "all" if unlabelled else DEFAULT_LABELS_PER_CLASS
-    if per_class == "all":
+    if per_class == "all" or (per_class is None and rate is None):
         result.method = "all"
     elif rate is not None:
         result.method = "rate"
