@@ -43,7 +43,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
         ({"recipe": "supervised"}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
         ({}, {}, {"count": 0, "labelled": 0}, DataError, "holds no image"),
         ({}, {}, {"labelled": 0}, NoLabels, "has a label, and recipe ssgan trains on labelled images"),
-        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "64 .* divided among 3 replicas"),
+        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "32 .* divided among 3 replicas"),
         ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, {}, UsageError, r"7 \(labelled\)"),
         ({"strategy": "mirrored", "batch_size": 15}, {}, {}, UsageError, "15 .* divided among 2"),
         (
@@ -51,7 +51,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
             {},
             {},
             UsageError,
-            "64 .* divided among 3 replicas",
+            "32 .* divided among 3 replicas",
         ),
         (
             {"strategy": "multiworker", "workers": "a:1,b:1"},
