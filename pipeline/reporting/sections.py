@@ -16,7 +16,7 @@ from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
-from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
@@ -38,7 +38,7 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     """Collects all of it; draws apart from the first appear in the answer only.
 
     Raises:
-        DataError: a result is missing or damaged.
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
     from ssgan_tf.records import DatasetInfo
 
@@ -46,10 +46,10 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     model = chosen_model(config)
     others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
     models = {item.recipe: item for item in (model, *others)}
+    check_results(workspace, list(models.values()), summary["seeds"])
     folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
     info = DatasetInfo.load(data)
     metrics = metrics_at(folder / "evaluate", config.export.temperature)
-    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),

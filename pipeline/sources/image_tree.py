@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.images.formats import SUFFIXES, UNSUPPORTED, advice
 from pipeline.sources.source import Aside
+from pipeline.workspace import draws_among
 
 MAX_FILE_BYTES = 256 << 20
 SHOWN = 5
@@ -64,8 +65,9 @@ class Tree:
 def list_tree(root: Path) -> Tree:
     """Looks at every file below `root`.
 
-    Hidden files and folders, whose names begin with a dot, are counted only. Symbolic links to folders are
-    not followed, those to files only if the file lies below `root` too.
+    Hidden files and folders, whose names begin with a dot, are counted only; the results in a working folder
+    are passed over. Symbolic links to folders are not followed, those to files only if the file lies below
+    `root` too.
 
     Raises:
         DataError: the folder or one below it does not exist or may not be read.
@@ -79,8 +81,13 @@ def list_tree(root: Path) -> Tree:
     while waiting:
         below = waiting.pop()
         try:
-            with os.scandir(root / below) as entries:
+            with os.scandir(root / below) as scanned:
+                entries = list(scanned)
+                # the samples of a run in its own photo folder are none of the photos
+                results = draws_among({entry.name for entry in entries})
                 for entry in entries:
+                    if entry.name in results:
+                        continue
                     path = f"{below}/{entry.name}" if below else entry.name
                     if entry.name.startswith("."):
                         _count_hidden(entry, path, tree.others)

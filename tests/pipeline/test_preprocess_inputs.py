@@ -281,7 +281,7 @@ def test_a_class_with_fewer_labels_than_asked_for(tmp_path):
 
 def test_settings_that_make_no_sense_are_refused():
     for text, message in (
-        ("image_size=0", "whole number from 4; got 0"),
+        ("image_size=0", "whole number from 4 to 8192; got 0"),
         ("runner=multi_threading", "got 'multi_th"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -368,7 +368,7 @@ def test_pixels_under_two_labels_are_counted_and_listed(tmp_path):
 
 def test_a_failure_that_would_come_after_training_comes_before_the_images_are_written(tmp_path):
     with pytest.raises(DataError, match="no labelled image is left for the test split"):
-        prepare(tmp_path / "out", tree(tmp_path / "in", count=1))
+        prepare(tmp_path / "out", tree(tmp_path / "in", count=1), yes=True)
     with pytest.raises(DataError, match="all labelled images are of one class, 'cat'"):
         prepare(tmp_path / "out", tree(tmp_path / "one", classes=("cat",)))
     assert not list((tmp_path / "out").rglob("*"))

@@ -98,7 +98,8 @@ class SavedModelClassifier(Classifier):
 
         try:
             self._model = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        # the last: a file of weights that is cut off
+        except (OSError, ValueError, tf.errors.OpError, IndexError) as error:
             raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
         signatures = self._model.signatures
         if layout.BYTES not in signatures:

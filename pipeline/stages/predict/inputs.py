@@ -95,7 +95,7 @@ def _files(text: str) -> list[str]:
         found = [
             str(item)
             for item in sorted(path.rglob("*"))
-            if _is_image_name(item) and item.is_file() and not _hidden(item.relative_to(path))
+            if _is_image_name(item) and _may_be_read(item) and not _hidden(item.relative_to(path))
         ]
         if not found:
             raise DataError(
@@ -112,6 +112,11 @@ def _files(text: str) -> list[str]:
         return found
     siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     raise DataError(f"{text!r} does not exist.{did_you_mean(path.name, siblings)}")
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether it is a file, or a link to one that is gone: an image that cannot be read has its row too."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _entry(path: str) -> Entry:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.beam import modes
 from pipeline.beam.modes import IN_MEMORY
+from pipeline.sources.name_list import is_list_of_names, split_names
 from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
 from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
@@ -23,10 +25,20 @@ class DataConfig:
         None, "where tensorflow_datasets keeps prepared data", affects_result=False
     )
     labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    classes: str | None = setting(
+        None,
+        "the classes of folder:PATH in their order, with commas between; default: as they are found",
+        Rule("two or more different names with commas between", lambda v: is_list_of_names(v, least=2)),
+    )
+    unlabelled_folders: str | None = setting(
+        None,
+        "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
+        Rule("different names of folders with commas between", is_list_of_names),
+    )
+    yes: bool = setting(False, "take the classes as they are, whatever is doubtful", affects_result=False)
     labels_per_class: int | str | None = setting(
         None,
-        "labels kept for each class: a number or 'all'; default: all where the source has "
-        "unlabelled images, else 10",
+        "labels kept for each class: a number or 'all'; default: all, but 10 of the bundled digits",
         Rule(
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
@@ -46,7 +58,7 @@ class DataConfig:
         None,
         "side of the square record images; default: the source's own size, 64 where it has several or larger "
         "ones",
-        at_least(4),
+        whole(4, 8192),
     )
     resize: str = setting(
         FILL,
@@ -87,3 +99,13 @@ class DataConfig:
         """How images become records; the background as a level 0..255."""
         levels: dict[int | str, int] = {"white": WHITE, "black": 0}
         return Framing(self.resize, int(levels.get(self.background, self.background)))
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """What opening the source takes besides its name."""
+        return {
+            "data_dir": self.data_dir,
+            "labels": self.labels,
+            "classes": split_names(self.classes),
+            "unlabelled_folders": split_names(self.unlabelled_folders),
+        }
