@@ -58,6 +58,7 @@ class Node:
         model: the model that it belongs to; None: the draw itself.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        inputs: what it reads, by the keyword of the stage's `run`.
     """
 
     stage: Stage
@@ -69,6 +70,7 @@ class Node:
     model: Model | None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
     def result(self) -> Input:
@@ -162,7 +164,7 @@ def open_input(config: RunConfig) -> Input:
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    source = open_source(data.dataset, **data.source_options)
     origin = {"dataset": full_name(data.dataset)}
     if data.labels:
         origin["labels"] = str(Path(data.labels).expanduser().resolve())
@@ -222,6 +224,7 @@ def plan_stage(
         model=model,
         publishes=stage.publishes(settings),
         origin=origin,
+        inputs=inputs,
     )
 
 

@@ -40,7 +40,7 @@ def test_no_setting_takes_what_is_no_number(name):
         ("ssgan", {"dropout": 1}, "a share from 0 to below 1; got 1"),
         ("ssgan", {"width": 0}, "recipe.width must be a number above 0; got 0"),
         ("ssgan", {"image_size": 28}, "one of 0, 16, 32, 64, 128; got 28"),
-        ("ssgan", {"steps": 0}, "recipe.steps must be a whole number from 1; got 0"),
+        ("ssgan", {"steps": 0}, "recipe.steps must be a whole number from 1 to 2147483647; got 0"),
         ("ssgan", {"rotate": 181}, "a number from 0 to 180; got 181"),
         ("sgan", {"adversarial_weight": 0}, "a number above 0, to 1; got 0"),
         ("sgan", {"image_size": 30}, "a multiple of 4 from 8 to 256, or 0 for the data's size; got 30"),
