@@ -98,13 +98,22 @@ class Summaries:
     def _forward_graph(self, networks: Networks, real: tf.Tensor) -> tf.Graph:
         system = self.system
 
+        def scoped(name: str) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                with tf.name_scope(name):
+                    return networks[name](*args, **kwargs)
+
+            return call
+
+        named: Any = {name: scoped(name) for name in networks}
+
         @tf.function
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
-            outputs = [system.real_score(networks, images)]
+            outputs = [system.real_score(named, images)]
             if system.classifier is not None:
-                outputs.append(system.class_logits(networks, images))
+                outputs.append(system.class_logits(named, images))
             if system.generator is not None:
-                outputs.append(system.generate(networks, system.latent(1, SAMPLE_SEED)))
+                outputs.append(system.generate(named, system.latent(1, SAMPLE_SEED)))
             return outputs
 
         return forward.get_concrete_function(real[:1]).graph

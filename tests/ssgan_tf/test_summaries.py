@@ -64,7 +64,7 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
         assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
     assert len(scalars(events, "speed/examples_per_second")) == 5
     # both networks as one graph
-    scopes = {part for node in events.Graph_def().node for part in node.name.split("/")}
+    scopes = {part for node in events.Graph().node for part in node.name.split("/")}
     assert set(loop.networks) <= scopes
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)
