@@ -1,4 +1,7 @@
-"""Finds a source by what `--dataset NAME[:ARGUMENT]` says. A new source is a new file and a line here."""
+"""Finds a source by what `--dataset NAME[:ARGUMENT]` says.
+
+A new source is a new file and a line in `pipeline.sources.names`.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,13 @@ import importlib
 from pathlib import Path
 
 from pipeline.errors import DataError, UsageError, unknown
+from pipeline.sources.names import SOURCES
 from pipeline.sources.source import Source
-
-# name to whether its argument is a path
-SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
 
 
 def source_module(spec: str) -> str:
     """The module that reads a source."""
     return f"{__package__}.{spec.partition(':')[0]}"
-
-
-def full_name(spec: str) -> str:
-    """The source with its whole path, where its argument is one: the same from any folder."""
-    name, _, argument = spec.partition(":")
-    return f"{name}:{Path(argument).expanduser().resolve()}" if argument and SOURCES.get(name) else spec
 
 
 def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:

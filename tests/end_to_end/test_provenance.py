@@ -66,11 +66,15 @@ def test_other_labels_or_images_do_not_replace_a_trained_model(ganpipe, tmp_path
     ganpipe("run", *dataset, *labels, "--workdir", workdir, *small)
     trained = (workdir / "seed-0/ssgan/train/manifest.json").read_bytes()
     shutil.copy(tmp_path / "cat.csv", tmp_path / "copy.csv")
+    # the same labels are the same labels wherever they lie
+    copied = ("preprocess", "--labels", tmp_path / "copy.csv", "--workdir", workdir)
+    assert "reused" in ganpipe(*copied).stderr
+    lines = (tmp_path / "cat.csv").read_text().splitlines()
+    (tmp_path / "copy.csv").write_text("\n".join(lines[:-2]) + "\n")
     text = message(
         ganpipe("run", *dataset, "--labels", tmp_path / "copy.csv", "--workdir", workdir, *small, code=2)
     )
     assert "labels from" in text and "cat.csv" in text and "copy.csv" in text and "--force preprocess" in text
-    lines = (tmp_path / "cat.csv").read_text().splitlines()
     (tmp_path / "cat.csv").write_text("\n".join(lines[:-1]) + "\n")
     text = message(
         ganpipe("preprocess", *dataset, *labels, "--workdir", workdir, "--labels-per-class", 4, code=2)
@@ -80,7 +84,7 @@ def test_other_labels_or_images_do_not_replace_a_trained_model(ganpipe, tmp_path
 
 
 def test_a_data_set_is_known_by_its_place_from_any_folder(tmp_path, monkeypatch):
-    from pipeline.sources.catalog import full_name
+    from pipeline.sources.names import full_name
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

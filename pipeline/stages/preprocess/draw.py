@@ -41,6 +41,7 @@ class Draw:
         method: how labels were chosen: "per class", "rate", "all", "given" or "none".
         thresholds: class name to the largest keyed hash taken, in hex; empty unless labels were withheld
             by their hash.
+        default: what `labels_per_class` stands for where none is given.
         notes: what a user should know, in sentences.
     """
 
@@ -50,6 +51,7 @@ class Draw:
     contradicted: list[Member] = field(default_factory=list)
     method: str = "none"
     thresholds: dict[str, str] = field(default_factory=dict)
+    default: int | str | None = None
     notes: list[str] = field(default_factory=list)
 
     def everyone(self) -> list[Member]:
@@ -205,9 +207,9 @@ def _label_drawn(
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
+    result.default = "all" if any(m.label < 0 for m in kept) else DEFAULT_LABELS_PER_CLASS
     if per_class is None and rate is None:
-        unlabelled = any(m.label < 0 for m in kept)
-        per_class = "all" if unlabelled else DEFAULT_LABELS_PER_CLASS
+        per_class = result.default
     if per_class == "all":
         result.method = "all"
     elif rate is not None:

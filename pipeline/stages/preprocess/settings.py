@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.beam.modes import IN_MEMORY, MODES
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
+from pipeline.sources.names import split_place
+from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole, whole_text
 
 
 @dataclass(frozen=True)
@@ -13,12 +14,17 @@ class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
     dataset: str = setting(
-        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian", affects_result=False
+        "digits",
+        "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        affects_result=False,
+        place=split_place,
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False
+        None, "where tensorflow_datasets keeps prepared data", affects_result=False, place=whole_text
     )
-    labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    labels: str | None = setting(
+        None, "CSV file of path,label for folder:PATH", affects_result=False, place=whole_text
+    )
     labels_per_class: int | str | None = setting(
         None,
         "labels kept for each class: a number or 'all'; default: all where the source has "
@@ -37,6 +43,7 @@ class DataConfig:
         None,
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
+        place=whole_text,
     )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)

@@ -14,6 +14,8 @@ keyed hash). Besides shards and dataset.json, which training reads, the folder g
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ from pipeline.stages.preprocess.document import (
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan
+from pipeline.stages.preprocess.scan import Scan, Scanned
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
@@ -56,7 +58,8 @@ def run(
         source_digest: the source's digest when this run was planned.
 
     Returns:
-        The document that dataset.json holds.
+        The document that dataset.json holds, and in `stands_for` what settings without a value stand for in
+        this source.
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
@@ -120,11 +123,20 @@ def run(
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
     _summarise(document, drawn, terminal)
-    return document
+    return {**document, "stands_for": {"labels_per_class": drawn.default, **_own_shape(scanned)}}
 
 
 def _open(config: DataConfig) -> Source:
     return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+
+
+def _own_shape(scanned: Mapping[str, Sequence[Scanned]]) -> dict[str, int]:
+    _, _, channels = image_shape(scanned, size=1, channels=None)
+    with suppress(DataError):
+        height, width, _ = image_shape(scanned, size=None, channels=None)
+        if height == width:
+            return {"image_size": height, "channels": channels}
+    return {"channels": channels}
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:

@@ -62,6 +62,18 @@ def check_training(
     return planned
 
 
+def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides the result and is not given: of the preset, the recipe and the loop.
+
+    Raises:
+        UsageError: a setting that the recipe does not allow.
+    """
+    planned = check_training(config, recipe_settings)
+    settings = planned.recipe.describe(planned.settings)
+    chosen = {name: settings.pop(name) for name in ("steps", "batch_size")}
+    return {**chosen, "average_decay": planned.options.average_decay, "settings": settings}
+
+
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
     from ssgan_tf.systems.recipe import DataSpec
 
