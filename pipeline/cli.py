@@ -93,9 +93,11 @@ def run(workdir, as_json, quiet, force, **values) -> None:
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import show_summary, summarise
+        from pipeline.sources.catalog import bring
 
         config = _settle(workspace, terminal, values)
         check_apart(config, workspace)
+        bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
@@ -121,11 +123,13 @@ def _stage_command(stage: Stage) -> click.Command:
             from pipeline.chain.orchestrator import check_same_source, execute
             from pipeline.chain.plan import plan_alone
             from pipeline.interrupts import stop_on_signals
+            from pipeline.sources.catalog import bring
 
             forced = [stage.name] if force else []
             config = _settle(workspace, terminal, values)
             if SOURCE in stage.inputs.values():
                 check_apart(config, workspace)
+                bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             with stop_on_signals() as stop:
                 node = plan_alone(stage, config, workspace, stop)
                 check_same_source([node], workspace, forced)

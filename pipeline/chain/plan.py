@@ -161,8 +161,7 @@ def open_input(config: RunConfig) -> Input:
         UsageError: unknown data set.
         DataError: the source cannot be read.
     """
-    from pipeline.sources.catalog import open_source, source_module
-    from pipeline.sources.names import full_name
+    from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
     source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 # name to whether its argument is a path
 SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
 
@@ -12,9 +10,3 @@ def split_place(spec: str) -> tuple[str, str]:
     """Splits ("folder:", "photos") where the argument is a path, else (spec, "")."""
     name, colon, argument = spec.partition(":")
     return (name + colon, argument) if argument and SOURCES.get(name) else (spec, "")
-
-
-def full_name(spec: str) -> str:
-    """The source with its whole path, links followed: the same from any folder."""
-    kind, place = split_place(spec)
-    return f"{kind}{Path(place).expanduser().resolve()}" if place else spec

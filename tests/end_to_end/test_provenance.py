@@ -84,7 +84,7 @@ def test_other_labels_or_images_do_not_replace_a_trained_model(ganpipe, tmp_path
 
 
 def test_a_data_set_is_known_by_its_place_from_any_folder(tmp_path, monkeypatch):
-    from pipeline.sources.names import full_name
+    from pipeline.sources.catalog import full_name
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -20,21 +20,27 @@ if TYPE_CHECKING:
     from ssgan_tf.systems.recipe import Recipe, System
 
 SPEED = "examples/s"
+# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
+PASSES = 400
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What would be trained: the recipe and its settings, and the loop's."""
+    """What would be trained: the recipe, its settings and the loop's; whether few images cut the steps."""
 
     recipe: Recipe
     settings: Any
     options: LoopOptions
+    fewer_steps: bool = False
 
 
 def check_training(
     config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
 ) -> Planned:
     """Checks all that can be known before the first step; builds no network and starts no device.
+
+    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
+    more than show each of them 400 times.
 
     Args:
         config: strategy, precision, intervals.
@@ -50,28 +56,52 @@ def check_training(
 
     recipe = load_recipe(config.recipe)
     chosen = {"steps": config.steps, "batch_size": config.batch_size}
-    settings = recipe.configure(
-        config.preset, {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
-    )
+    overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
+    settings = recipe.configure(config.preset, overrides)
+    fewer = False
+    if info is not None and recipe.needs_labels and "steps" not in overrides:
+        enough = _steps_that_do(info, settings.batch_size)
+        if fewer := enough < settings.steps:
+            settings = recipe.configure(config.preset, {**overrides, "steps": enough})
     decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
     values |= {"steps": settings.steps, "average_decay": decay}
-    planned = Planned(recipe, settings, LoopOptions(**{k: v for k, v in values.items() if v is not None}))
+    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
+    planned = Planned(recipe, settings, loop, fewer)
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
 
 
+def _steps_that_do(info: DatasetInfo, batch_size: int) -> int:
+    """Steps after which every training image was seen 400 times."""
+    return max(1, -(-PASSES * info.splits.get("train", {}).get("count", 0) // batch_size))
+
+
 def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what decides the result and is not given: of the preset, the recipe and the loop.
+
+    The number of steps is left None where none is given: it can depend on the data, and the summary of a
+    training says what it stands for.
 
     Raises:
         UsageError: a setting that the recipe does not allow.
     """
     planned = check_training(config, recipe_settings)
     settings = planned.recipe.describe(planned.settings)
-    chosen = {name: settings.pop(name) for name in ("steps", "batch_size")}
-    return {**chosen, "average_decay": planned.options.average_decay, "settings": settings}
+    settings.pop("steps")
+    return {
+        "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
+        "batch_size": settings.pop("batch_size"),
+        "average_decay": planned.options.average_decay,
+        "settings": settings,
+    }
+
+
+def _default_steps(config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo) -> int:
+    """What the number of steps is where none is given."""
+    others = {name: value for name, value in recipe_settings.items() if name != "steps"}
+    return check_training(dataclasses.replace(config, steps=None), others, info).options.steps
 
 
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
@@ -128,7 +158,8 @@ def run(
         stop: ends the run early, after a checkpoint, when set.
 
     Returns:
-        Summary: recipe, steps, parameters, last losses.
+        Summary: recipe, steps, parameters, last losses, and in `stands_for` the number of steps where none
+        is given.
 
     Raises:
         UsageError: a setting that the recipe or the machine does not allow.
@@ -146,6 +177,12 @@ def run(
     info = DatasetInfo.load(data)
     planned = check_training(config, recipe_settings, info)
     recipe, settings, options = planned.recipe, planned.settings, planned.options
+    if planned.fewer_steps:
+        count = info.splits["train"]["count"]
+        terminal.say(
+            f"  {settings.steps} steps: they show each of the {count} training images {PASSES} times "
+            "(--steps says otherwise)"
+        )
     strategy = make_strategy(
         config.strategy,
         config.replicas,
@@ -194,4 +231,5 @@ def run(
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
         "last": {name: value for name, value in latest.items() if name != SPEED},
+        "stands_for": {"steps": _default_steps(config, recipe_settings, info)},
     }
