@@ -216,7 +216,8 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
                 write_page(found, page)
     _print_json([item.document() for item in found], as_json)
     if not as_json and found:
-        Terminal(sys.stdout).table(f"{len(found)} working folders", listing.HEADER, listing.rows(found))
+        folders = "1 working folder" if len(found) == 1 else f"{len(found)} working folders"
+        Terminal(sys.stdout).table(folders, listing.HEADER, listing.rows(found))
     elif not as_json:
         click.echo("no working folder of ganpipe here")
 

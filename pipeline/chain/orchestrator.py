@@ -48,7 +48,9 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
     if manifest is None:
         return Decision(node, [ABSENT])
     if manifest.digest != node.fingerprint.digest:
-        return Decision(node, manifest.fingerprint.differences(node.fingerprint))
+        stands_for = manifest.summary.get("stands_for", {})
+        there, wanted = (made.in_full(stands_for) for made in (manifest.fingerprint, node.fingerprint))
+        return Decision(node, there.differences(wanted))
     if damage := find_damage(node.folder, manifest):
         return Decision(node, [damage])
     if node.also:

@@ -35,7 +35,7 @@ def test_a_model_card_shows_the_figures_of_its_model_only(ganpipe, copied):
     ganpipe("export", "--workdir", copied)
     draw = copied / "seed-0" / "ssgan"
     error = json.loads((draw / "evaluate" / "metrics.json").read_text())["error"]
-    assert f"{error:.4g}" in (draw / "export/classifier/1/assets.extra/README.md").read_text()
+    assert f"{error:.4g}" in (draw / "export/classifier/2/assets.extra/README.md").read_text()
 
 
 def photos(folder, names):
