@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.chain.artifacts import read_manifest
 from pipeline.chain.config import RunConfig, load_config, places_in, read_settings
+from pipeline.chain.stages import STAGES
 from pipeline.errors import UsageError
 from pipeline.sources.names import split_place
 from pipeline.workspace import Workspace
@@ -28,7 +29,7 @@ def is_working_folder(workspace: Workspace) -> bool:
             if file.readline().startswith(MARK):
                 return True
         # every release wrote all sections
-        if set(read_settings(workspace.config)) >= RunConfig.__dataclass_fields__.keys():
+        if set(read_settings(workspace.config)) >= {"seed", "draws", *(stage.section for stage in STAGES)}:
             return True
     except (OSError, UnicodeDecodeError, UsageError):
         pass
