@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -195,7 +196,7 @@ def rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
             _percent(run.baseline()),
             run.when.strftime("%Y-%m-%d %H:%M") if run.when else "",
             f"{run.bytes / 2**20:.0f} MiB",
-            run.problem or "; ".join(run.unfinished),
+            textwrap.shorten(run.problem, _LONGEST_NOTE) if run.problem else "; ".join(run.unfinished),
         )
         for run in runs
     ]
@@ -203,6 +204,7 @@ def rows(runs: Sequence[Run]) -> list[tuple[str, ...]]:
 
 HEADER = ("folder", "data", "recipe", "test error (95 %)", "baseline", "newest result", "size", "")
 _LONGEST = 24
+_LONGEST_NOTE = 100
 
 
 def _short(run: Run) -> str:
