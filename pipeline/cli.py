@@ -15,7 +15,7 @@ from pipeline.chain.config import RunConfig
 from pipeline.chain.ownership import check_apart, check_working_folder
 from pipeline.chain.remembered import remembering, settle
 from pipeline.chain.stages import SOURCE, STAGES, Stage
-from pipeline.errors import GanpipeError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.session import session
 from pipeline.stages.predict.settings import PredictConfig
@@ -37,6 +37,11 @@ class Commands(click.Group):
         except GanpipeError as error:
             click.echo(f"error: {message(error)}", err=True)
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if (text := bad_path(error)) is None:
+                raise
+            click.echo(f"error: {text}", err=True)
+            ctx.exit(exit_code(UsageError()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +93,7 @@ def run(workdir, as_json, quiet, force, **values) -> None:
     workspace = Workspace(workdir)
     check_force(force)
     with session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_source, execute_all
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
@@ -101,6 +106,7 @@ def run(workdir, as_json, quiet, force, **values) -> None:
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
+            check_free(nodes)
             with remembering(workspace, config):
                 made = execute_all(nodes, terminal, force)
         with writing_to(workdir):
@@ -157,11 +163,13 @@ def explain(workdir, as_json, quiet, **values) -> None:
     Takes the settings that `ganpipe run` would be given.
     """
     workspace = Workspace(workdir)
-    with session(workspace, quiet) as terminal:
+    check_working_folder(workspace)
+    # it only looks: a working folder that is not there, or cannot be written to, stays as it is
+    with quiet_libraries(None):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 
-        config = _settle(workspace, terminal, values)
+        config = _settle(workspace, Terminal(sys.stderr, quiet), values)
         decisions = [decide(node) for node in plan_run(config, workspace)]
     _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
     for decision in decisions if not as_json else ():

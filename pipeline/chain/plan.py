@@ -59,6 +59,7 @@ class Node:
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
         also: why it would run although its result is there.
+        inputs: what it reads, by the keyword of the stage's `run`.
     """
 
     stage: Stage
@@ -71,6 +72,7 @@ class Node:
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
     def result(self) -> Input:
@@ -164,7 +166,7 @@ def open_input(config: RunConfig) -> Input:
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    source = open_source(data.dataset, **data.source_options)
     origin = {"dataset": full_name(data.dataset)}
     if data.labels:
         origin["labels"] = str(Path(data.labels).expanduser().resolve())
@@ -225,6 +227,7 @@ def plan_stage(
         publishes=stage.publishes(settings),
         origin=origin,
         also=tuple(stage.why_again(settings, folder, fingerprint.digest)),
+        inputs=inputs,
     )
 
 

@@ -29,6 +29,7 @@ from pipeline.chain.config import (
 from pipeline.chain.ownership import HEADER
 from pipeline.chain.places import MANIFEST
 from pipeline.chain.stages import STAGES, Stage
+from pipeline.chain.yaml_numbers import yaml_text
 from pipeline.errors import DataError, UsageError, writing_to
 from pipeline.workspace import Workspace
 from ssgan_tf.whole_files import write_whole
@@ -95,12 +96,10 @@ def remembering(workspace: Workspace, config: RunConfig, stage: Stage | None = N
         config: of the command.
         stage: the only one that runs; None: all do.
     """
-    import yaml
-
     with writing_to(workspace.root):
         before = workspace.config.read_bytes() if workspace.config.is_file() else None
         document = _document(workspace, config, stage)
-        write_whole(workspace.config, HEADER + yaml.safe_dump(document, sort_keys=False))
+        write_whole(workspace.config, HEADER + yaml_text(document))
     results = _results(workspace)
     try:
         yield

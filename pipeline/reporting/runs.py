@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.chain.artifacts import check_lineage, read_manifest
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.leftovers import find_leftovers, in_words
 from pipeline.chain.ownership import is_working_folder
 from pipeline.chain.places import MANIFEST
 from pipeline.errors import DataError, UsageError
 from pipeline.evaluated import metrics_at
-from pipeline.reporting.lineage import check_lineage
 from pipeline.reporting.paired import mistakes_over_draws
 from pipeline.reporting.predictions import Predictions
 from pipeline.workspace import METRICS_FILE, Model, Workspace
@@ -162,7 +162,9 @@ def _figure(workspace: Workspace, model: Model) -> Figure | None:
             continue
         metrics = metrics_at(folder)
         # an error of a model that was trained anew since is that of another one
-        check_lineage(metrics, model=folder.parent / "train")
+        made = {"metrics": folder, "model": folder.parent / "train"}
+        manifests = {name: (path, read_manifest(path)) for name, path in made.items()}
+        check_lineage({name: (path, found.fingerprint) for name, (path, found) in manifests.items() if found})
         if "error" in metrics:
             draws.append((metrics["error"], *metrics["error_interval"]))
             folders.append(folder)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.chain.config import RunConfig
 from pipeline.chain.plan import Node
+from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import (
     better_baseline,
     difference_over_draws,
@@ -36,6 +37,9 @@ def summarise(
         `generation` (recipe to the figures of its generated images, a list over draws), `export_baseline`
         (the command that exports the baseline, where that errs less), and the paths of what the run leaves
         behind.
+
+    Raises:
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
     seeds = range(config.seed, config.seed + config.draws)
     answers: dict[str, list[Predictions]] = {}
@@ -51,6 +55,7 @@ def summarise(
             errors.setdefault(recipe, []).append(summary["error"])
         if "generation" in summary:
             generation.setdefault(recipe, []).append(summary["generation"])
+    check_results(workspace, list(models.values()), seeds)
     figures = {}
     for recipe, values in errors.items():
         folders = [workspace.result(seed, models[recipe], "evaluate") for seed in seeds]

@@ -6,6 +6,7 @@ A new source is a new file and a line in `pipeline.sources.names`.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError, UsageError, unknown
@@ -51,13 +52,22 @@ def full_name(spec: str) -> str:
     return f"{kind}{Path(place).expanduser().resolve()}" if place else kind
 
 
-def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:
+def open_source(
+    spec: str,
+    *,
+    data_dir: str | None = None,
+    labels: str | None = None,
+    classes: Sequence[str] = (),
+    unlabelled_folders: Sequence[str] = (),
+) -> Source:
     """Opens a source.
 
     Args:
         spec: digits, tfds:NAME or NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
+        classes: the classes in their order, for folder:PATH; empty: as they are found.
+        unlabelled_folders: names of folders of unlabelled images, for folder:PATH.
 
     Raises:
         UsageError: unknown name, or an argument is missing or too much.
@@ -70,8 +80,15 @@ def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = 
         raise unknown("data set", name, SOURCES)
     if labels is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
+    own = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
+    for setting, given in own.items():
+        if given and name != "folder":
+            flag = setting.replace("_", "-")
+            raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(source_module(spec))
-    source = module.open_source(argument, data_dir=data_dir, labels=labels)
+    source = module.open_source(
+        argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})
+    )
     if not source.splits()["train"]:
         raise DataError(f"the data set {spec!r} has no training images.")
     return source

@@ -52,7 +52,7 @@ def test_lists_what_came_of_each(ganpipe, place, read_json):
         place / "first" / "seed-1" / "ssgan" / "train", place / "first" / "seed-0" / "ssgan" / "train"
     )
     (broken,) = json.loads(ganpipe("runs", place / "first", "--json").stdout)
-    assert "another model" in broken["problem"] and "ssgan" not in broken["figures"]
+    assert "was not made from the model" in broken["problem"] and "ssgan" not in broken["figures"]
 
 
 def test_two_runs_side_by_side(ganpipe, place, tmp_path):

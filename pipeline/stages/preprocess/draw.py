@@ -6,7 +6,9 @@ source, the number of workers or the number of shards, and from any format with 
 
 What the withheld labels can do:
 
-- Where the draw is given (`data.labelled_keys`), nothing: they decide about no record and no order.
+- Where the draw is given (`data.labelled_keys`) together with the images that are tested on, as
+  `labelled.txt` has both, nothing: they decide about no record and no order. Where the file names labelled
+  images only, the others are drawn by number, as below.
 - In a draw by number or share, an image below its class's largest hash taken (for a label, or for a test
   split that is drawn) is taken because it is of that class. So an unlabelled image below it is not of that
   class; whoever knows the seed and the pixels can work that out, as with any draw that takes so many of each
@@ -25,7 +27,6 @@ from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_con
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 
-DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
 
 
@@ -41,7 +42,6 @@ class Draw:
         method: how labels were chosen: "per class", "rate", "all", "given" or "none".
         thresholds: class name to the largest keyed hash taken, in hex; empty unless labels were withheld
             by their hash.
-        default: what `labels_per_class` stands for where none is given.
         notes: what a user should know, in sentences.
     """
 
@@ -51,7 +51,6 @@ class Draw:
     contradicted: list[Member] = field(default_factory=list)
     method: str = "none"
     thresholds: dict[str, str] = field(default_factory=dict)
-    default: int | str | None = None
     notes: list[str] = field(default_factory=list)
 
     def everyone(self) -> list[Member]:
@@ -87,7 +86,8 @@ def draw(
     Args:
         scanned: findings of each source split ("train", and "test" or "validation" if the source has them).
         class_names: names of the classes.
-        config: labels_per_class, labeled_rate, test_rate and validation_rate.
+        config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate and
+            validation_rate.
         seed: of the draw.
         given: which images keep their labels and are held out, instead of a draw.
 
@@ -207,10 +207,7 @@ def _label_drawn(
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
-    result.default = "all" if any(m.label < 0 for m in kept) else DEFAULT_LABELS_PER_CLASS
-    if per_class is None and rate is None:
-        per_class = result.default
-    if per_class == "all":
+    if per_class == "all" or (per_class is None and rate is None):
         result.method = "all"
     elif rate is not None:
         result.method = "rate"

@@ -16,7 +16,8 @@ class TrainConfig:
     # what it stands for decides the result
     preset: str = setting(
         "small",
-        "the recipe's named settings: small (two cores) or full (as published)",
+        "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
+        "full (its whole size, with our changes)",
         affects_result=False,
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
@@ -43,12 +44,23 @@ class TrainConfig:
         LoopOptions,
         "average_decay",
         default=None,
-        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
+        help="decay of the weight average; default: the recipe's or the preset's, or "
+        f"{LoopOptions.average_decay}",
     )
     steps_per_call: int = as_in(LoopOptions, "steps_per_call")
     summary_every: int = as_in(LoopOptions, "summary_every")
-    histogram_every: int = as_in(LoopOptions, "histogram_every")
-    image_every: int = as_in(LoopOptions, "image_every")
+    histogram_every: int | None = as_in(
+        LoopOptions,
+        "histogram_every",
+        default=None,
+        help=f"steps between weight histograms; default: the preset's, or {LoopOptions.histogram_every}",
+    )
+    image_every: int | None = as_in(
+        LoopOptions,
+        "image_every",
+        default=None,
+        help=f"steps between sample grids; default: the preset's, or {LoopOptions.image_every}",
+    )
     checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
     keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(
