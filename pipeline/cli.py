@@ -129,11 +129,12 @@ def _stage_command(stage: Stage) -> click.Command:
             from pipeline.chain.orchestrator import check_same_source, execute
             from pipeline.chain.plan import plan_alone
             from pipeline.interrupts import stop_on_signals
-            from pipeline.sources.catalog import bring
 
             forced = [stage.name] if force else []
             config = _settle(workspace, terminal, values)
             if SOURCE in stage.inputs.values():
+                from pipeline.sources.catalog import bring
+
                 check_apart(config, workspace)
                 bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             with stop_on_signals() as stop:
