@@ -47,7 +47,7 @@ def _as_given(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, An
 
 
 def _background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {"background": settings.background_level}
+    return {"background": settings.framing.background}
 
 
 def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
