@@ -1,6 +1,6 @@
 """What is seen of a run: losses of every step, weight histograms, samples, speed, settings.
 
-folder/events          for TensorBoard
+folder/events.out.*    for TensorBoard, which calls a run by its folder
 folder/samples         what the generator makes of the same latent vectors, PNG
 folder/history.npz     `names`, `values` [steps, names], and per call `call_steps`, `call_seconds`
 folder/losses.png      the history as curves, when the run ends
@@ -22,7 +22,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
-from ssgan_tf.file_names import CURVES, EVENTS, HISTORY
+from ssgan_tf.file_names import CURVES, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.history import History
@@ -80,7 +80,7 @@ class Summaries:
             return
         self._optimizers, self._real = optimizers, real
         self.history.begin(step, on_warning)
-        self._writer = tf.summary.create_file_writer(str(self.folder / EVENTS))
+        self._writer = tf.summary.create_file_writer(str(self.folder))
         if step == 0:
             with self._writer.as_default(step=0):
                 rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
@@ -157,13 +157,13 @@ class Summaries:
                 tf.summary.scalar("speed/data_wait_seconds_per_step", seconds)
 
     def histograms(self, step: int, networks: Networks) -> None:
-        """Writes a histogram of every weight of every network."""
+        """Writes a histogram of every weight of every network, named so that losses come first on a page."""
         if self._writer is None:
             return
         with self._writer.as_default(step=step):
             for name, network in networks.items():
                 for number, variable in enumerate(network.variables):
-                    tf.summary.histogram(f"{name}/{number:03d}_{variable.name}", variable.value)
+                    tf.summary.histogram(f"weights/{name}/{number:03d}_{variable.name}", variable.value)
 
     def samples(self, step: int, networks: Networks) -> None:
         """Writes the system's picture of what it makes of the same latent vectors each time."""
