@@ -129,15 +129,16 @@ def _stage_command(stage: Stage) -> click.Command:
     def command(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
         config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
         with _session(workspace, quiet) as terminal:
-            from pipeline.chain.orchestrator import check_same_source, execute
-            from pipeline.chain.plan import plan_alone
+            from pipeline.chain.orchestrator import check_same_source, execute_all
+            from pipeline.chain.plan_alone import plan_alone
             from pipeline.interrupts import stop_on_signals
 
             forced = [stage.name] if force else []
             with stop_on_signals() as stop:
-                node = plan_alone(stage, config, workspace, stop)
-                check_same_source([node], workspace, forced)
-                result = execute(node, terminal, forced)
+                nodes = plan_alone(stage, config, workspace, stop)
+                check_same_source(nodes, workspace, forced)
+                # the last is that of the whole draw
+                node, result = execute_all(nodes, terminal, forced)[-1]
             if node.publishes:
                 terminal.say(f"written to {node.folder}")
         _print_json(result, as_json)

@@ -55,6 +55,16 @@ class DataConfig:
         "share of the labelled images that becomes the test split, where the source has none",
         between(0, 1),
     )
+    folds: int | str | None = setting(
+        "auto",
+        "cross-fit: each labelled image is tested on by one of so many models that have not seen it; a "
+        "number from 2, 0 (or none), or auto: 5 where the source has no labelled test split and test_rate "
+        "would give fewer than 200 test images",
+        Rule(
+            "a number from 2, 0 (or none), or auto",
+            lambda v: v in ("auto", "none") if isinstance(v, str) else v == 0 or v >= 2,
+        ),
+    )
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
@@ -68,6 +78,11 @@ class DataConfig:
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
     runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
+
+    @property
+    def fold_count(self) -> int:
+        """Folds of a draw, 0 where it is not cross-fitted; `auto`, which planning decides, counts as 0."""
+        return self.folds if isinstance(self.folds, int) else 0
 
     @property
     def background_level(self) -> int:

@@ -44,7 +44,13 @@ from pipeline.workspace import LABELLED_FILE
 
 
 def run(
-    config: DataConfig, *, seed: int, output: Path, terminal: Terminal, source_digest: str | None = None
+    config: DataConfig,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None = None,
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Prepares a data set.
 
@@ -54,6 +60,7 @@ def run(
         output: an empty folder; on failure what is in it is of no use.
         terminal: where progress and a summary go.
         source_digest: the source's digest when this run was planned.
+        fold: of the draw, from 0 to `config.fold_count`; None: the whole.
 
     Returns:
         The document that dataset.json holds.
@@ -82,8 +89,8 @@ def run(
             scanned = collect_scans(pieces, scratch)
 
             class_names = source.class_names()
-            drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
-            check_draw(drawn, class_names, config)
+            drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given, fold=fold)
+            check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
             order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
@@ -107,6 +114,8 @@ def run(
                 shards=collect_shards(shards, scratch),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
+                fold=fold,
+                folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
