@@ -13,7 +13,9 @@ class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
     dataset: str = setting(
-        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian", affects_result=False
+        "digits",
+        "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        affects_result=False,
     )
     data_dir: str | None = setting(
         None, "where tensorflow_datasets keeps prepared data", affects_result=False
@@ -39,7 +41,10 @@ class DataConfig:
         affects_result=CONTENT,
     )
     image_size: int | None = setting(
-        None, "side of the square record images; default: the source's own size", at_least(4)
+        None,
+        "side of the square record images; default: the source's own size, 64 where it has several or larger "
+        "ones",
+        at_least(4),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
