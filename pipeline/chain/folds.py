@@ -51,7 +51,7 @@ def _count(data: DataConfig, source: Source) -> int:
     if own:
         raise UsageError(
             f"data.folds={data.folds}, but the data set {data.dataset!r} has a labelled test split: folds "
-            "are for one without. Leave out --folds."
+            "are for one without. Leave out --folds" + (", or --test-labels." if data.test_labels else ".")
         )
     largest = max(_labelled(source).values(), default=0)
     if largest < data.fold_count:

@@ -163,10 +163,13 @@ def open_source_of(config: RunConfig) -> tuple[RunConfig, Input]:
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    source = open_source(
+        data.dataset, data_dir=data.data_dir, labels=data.labels, test_labels=data.test_labels
+    )
     origin = {"dataset": full_name(data.dataset)}
-    if data.labels:
-        origin["labels"] = str(Path(data.labels).expanduser().resolve())
+    for name in ("labels", "test_labels"):
+        if file := getattr(data, name):
+            origin[name] = str(Path(file).expanduser().resolve())
     opened = Input(source.digest(), origin=origin, modules=(source_module(data.dataset),))
     return with_folds(config, source), opened
 

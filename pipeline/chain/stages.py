@@ -129,6 +129,7 @@ STAGES = (
             "data.dataset",
             "data.data_dir",
             "data.labels",
+            "data.test_labels",
             "data.labels_per_class",
             "data.labeled_rate",
             "data.labelled_keys",

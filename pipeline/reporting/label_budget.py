@@ -69,7 +69,9 @@ def against_source(info: DatasetInfo, config: DataConfig, found: Mapping[str, in
     """
     not_compared = "They were not compared with the source's labels"
     try:
-        source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+        source = open_source(
+            config.dataset, data_dir=config.data_dir, labels=config.labels, test_labels=config.test_labels
+        )
         digest = read_provenance(info.folder).get("source", {}).get("digest")
         if digest is None:
             return f"{not_compared}: the provenance of the prepared data is gone.", False

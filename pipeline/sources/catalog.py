@@ -52,13 +52,20 @@ def full_name(spec: str) -> str:
     return f"{name}:{Path(argument).expanduser().resolve()}" if argument and SOURCES.get(name) else spec
 
 
-def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:
+def open_source(
+    spec: str,
+    *,
+    data_dir: str | None = None,
+    labels: str | None = None,
+    test_labels: str | None = None,
+) -> Source:
     """Opens a source.
 
     Args:
         spec: digits, tfds:NAME or NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
+        test_labels: another one, of the images that are the test split.
 
     Raises:
         UsageError: unknown name, or an argument is missing or too much.
@@ -69,10 +76,12 @@ def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = 
         if Path(spec).expanduser().is_dir():
             raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         raise unknown("data set", name, SOURCES)
-    if labels is not None and name != "folder":
+    if (labels or test_labels) is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(source_module(spec))
-    source = module.open_source(argument, data_dir=data_dir, labels=labels)
+    # no other source takes test labels
+    more = {} if test_labels is None else {"test_labels": test_labels}
+    source = module.open_source(argument, data_dir=data_dir, labels=labels, **more)
     if not source.splits()["train"]:
         raise DataError(f"the data set {spec!r} has no training images.")
     return source

@@ -24,6 +24,7 @@ from pipeline.sources.folder_layout import check_classes, class_of, find_splits
 from pipeline.sources.image_tree import ImageFile, inside, list_images
 from pipeline.sources.label_file import check_paths, read_label_file
 from pipeline.sources.source import Item, Source, class_order
+from pipeline.sources.test_labels import take_test_split
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Folder(Source):
         root: the folder.
         files: the image files and their label (class index or -1), for each split.
         names: class names.
-        label_digest: digest of the label file, else "".
+        label_digest: digest of the label file and of the test labels, else "".
     """
 
     name: ClassVar[str] = "folder"
@@ -86,12 +87,18 @@ class Folder(Source):
             yield file.path, label
 
 
-def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:
+def open_source(
+    argument: str,
+    *,
+    data_dir: str | None = None,
+    labels: str | None = None,
+    test_labels: str | None = None,
+) -> Folder:
     """Lists the folder and finds each image's split and label.
 
     Raises:
         UsageError: no folder was named.
-        DataError: the folder is missing or holds no images, its sub-folders or the label file are wrong.
+        DataError: the folder is missing or holds no images, its sub-folders or a label file are wrong.
     """
     if not argument:
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
@@ -110,6 +117,10 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
             check_classes(root, [below for _, below in members])
         label_of = {file.path: class_of(below) for members in splits.values() for file, below in members}
         label_digest = ""
+    if test_labels is not None:
+        file = InputFile.of(Path(test_labels).expanduser())
+        splits, label_of = take_test_split(splits, label_of, file, from_file=labels is not None)
+        label_digest += file.sha256()
     names = class_order(label for label in label_of.values() if label)
     index = {name: i for i, name in enumerate(names)} | {"": -1}
     files = {

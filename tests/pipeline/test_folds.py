@@ -112,8 +112,9 @@ def photos(folder, labels):
 
 
 def count(options):
-    config = load_config(options=options)
-    return with_folds(config, open_source(config.data.dataset, labels=config.data.labels)).data.folds
+    data = load_config(options=options).data
+    source = open_source(data.dataset, labels=data.labels, test_labels=data.test_labels)
+    return with_folds(load_config(options=options), source).data.folds
 
 
 def test_how_many_folds_a_draw_has(tmp_path):
@@ -136,6 +137,64 @@ def test_how_many_folds_a_draw_has(tmp_path):
     assert count({"data.dataset": f"npz:{tmp_path / 'unlabelled.npz'}"}) == 5
     with pytest.raises(UsageError, match="labelled test split"):
         count({"data.dataset": f"npz:{tmp_path / 'own.npz'}", "data.folds": 3})
+
+
+def test_test_labels_are_a_test_split_and_in_no_other(tmp_path):
+    options = photos(tmp_path / "few", ["ant", "bee", ""] * 15)
+    own, file = tmp_path / "few.csv", tmp_path / "test.csv"
+    lines = own.read_text().splitlines()
+    own.write_text("\n".join(lines[:-9]) + "\n")
+
+    def opened(*rows, **more):
+        file.write_text("\n".join(["path,label", *rows]) + "\n")
+        named = {"labels": str(own), "test_labels": str(file)} | more
+        return open_source(options["data.dataset"], **named)
+
+    tested = ["36.png,ant", "37.png,bee", "38.png,ant"]
+    source = opened(*tested)
+    assert source.splits() == {"train": 42, "test": 3}
+    assert list(source.labels("test")) == [("36.png", 0), ("37.png", 1), ("38.png", 0)]
+    assert not {path for path, _ in source.labels("train")} & {"36.png", "37.png", "38.png"}
+    assert source.digest() != opened("36.png,bee", *tested[1:]).digest()
+    opened(*tested)
+    assert count({**options, "data.test_labels": str(file)}) == 0
+    with pytest.raises(UsageError, match="Leave out --folds, or --test-labels"):
+        count({**options, "data.test_labels": str(file), "data.folds": 3})
+    for wrong, said in (
+        (["36.png,"], "'36.png' has no label"),
+        (["0.png,ant"], "'0.png' is in the label file too"),
+        (["36.png,aant"], "'aant', a class without an image to train on. Did you mean 'ant'"),
+        (["360.png,ant"], "not in the folder: '360.png'"),
+        ([], "name no image"),
+    ):
+        with pytest.raises(DataError, match=said):
+            opened(*wrong)
+    (tmp_path / "few/test").mkdir()
+    (tmp_path / "few/train").mkdir()
+    for number in range(42):
+        (tmp_path / f"few/{number}.png").rename(
+            tmp_path / f"few/{'train' if number else 'test'}/{number}.png"
+        )
+    for number in range(42, 45):
+        (tmp_path / f"few/{number}.png").unlink()
+    with pytest.raises(DataError, match="a test split of its own"):
+        opened(*tested, labels=None)
+    with pytest.raises(UsageError, match="belongs to folder"):
+        open_source("digits", test_labels=str(file))
+
+
+def test_test_labels_and_class_folders_must_agree(tmp_path):
+    photos(tmp_path / "few", ["ant"] * 8)
+    for number in range(8):
+        (tmp_path / f"few/{number % 2}").mkdir(exist_ok=True)
+        (tmp_path / f"few/{number}.png").rename(tmp_path / f"few/{number % 2}/{number}.png")
+    file = tmp_path / "test.csv"
+    file.write_text("path,label\n0/0.png,0\n1/1.png,1\n")
+    source = open_source(f"folder:{tmp_path / 'few'}", test_labels=str(file))
+    assert source.splits() == {"train": 6, "test": 2}
+    file.write_text("path,label\n0/0.png,1\n")
+    with pytest.raises(DataError, match="'0/0.png' is '1' there, and lies in the folder '0'"):
+        open_source(f"folder:{tmp_path / 'few'}", test_labels=str(file))
 
 
 @pytest.mark.parametrize("value", ["1", "-2", "some", "2.5"])
@@ -181,12 +240,12 @@ def test_answers_of_another_training_are_refused(tmp_path):
         check_alike({"train": made("train", steps=8, fold=1)}, whole)
 
 
-def evaluation(folder, keys, right, step=20):
+def evaluation(folder, keys, right):
     """What the evaluation of a fold leaves: the first `right` of its images are answered rightly."""
     folder.mkdir(parents=True)
     labels = np.arange(len(keys), dtype=np.int32) % 2
     said = np.where(np.arange(len(keys)) < right, labels, 1 - labels)
-    metrics = {"recipe": "ssgan", "step": step, "error": 1 - right / len(keys), "images_like_training": 1}
+    metrics = {"recipe": "ssgan", "error": 1 - right / len(keys), "images_like_training": 1}
     metrics["per_class"] = {"ant": {}, "bee": {}}
     (folder / METRICS_FILE).write_text(json.dumps(metrics))
     np.savez(
@@ -208,7 +267,7 @@ def test_pooled_answers_are_those_of_the_folds(tmp_path):
         for n in range(3)
     ]
     record = SimpleNamespace(recipe="ssgan", class_names=("ant", "bee"))
-    trained = SimpleNamespace(record=record, step=20)
+    trained = SimpleNamespace(record=record)
     pooled = PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)
     assert pooled.summary == {"folds": 3, "images": 18, "errors": pytest.approx([1 / 6, 2 / 6, 3 / 6])}
     wrong = pooled.probabilities.argmax(1) != pooled.labels
@@ -220,9 +279,10 @@ def test_pooled_answers_are_those_of_the_folds(tmp_path):
     twice = [*folders[:2], folders[0]]
     with pytest.raises(DataError, match="tested the same image"):
         PooledAnswers(EvaluateConfig(), trained, twice, tmp_path)
-    trained.step = 21
-    with pytest.raises(DataError, match="ssgan at step 20.*ssgan at step 21"):
+    record.class_names = ("ant", "cat")
+    with pytest.raises(DataError, match="ssgan with 2 classes.* or has others"):
         PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)
+    record.class_names = ("ant", "bee")
     (folders[1] / METRICS_FILE).unlink()
     with pytest.raises(DataError, match="cannot be read.*ganpipe evaluate"):
         PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)

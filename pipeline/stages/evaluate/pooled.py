@@ -50,12 +50,13 @@ class PooledAnswers:
         self.calibration_bins = config.calibration_bins
         self.class_names = trained.record.class_names
         for folder, (metrics, _) in zip(evaluated, parts, strict=True):
-            theirs = (metrics["recipe"], metrics["step"], tuple(metrics["per_class"]))
-            if theirs != (trained.record.recipe, trained.step, tuple(self.class_names)):
+            # not the steps: by default they follow from the number of training images
+            theirs = (metrics["recipe"], tuple(metrics["per_class"]))
+            if theirs != (trained.record.recipe, tuple(self.class_names)):
                 raise DataError(
-                    f"the evaluation in {str(folder)!r} is of {theirs[0]} at step {theirs[1]}; the model of "
-                    f"the whole draw is {trained.record.recipe} at step {trained.step}, of "
-                    f"{len(self.class_names)} classes. Run `ganpipe train` and `ganpipe evaluate` again."
+                    f"the evaluation in {str(folder)!r} is of {theirs[0]} with {len(theirs[1])} classes; "
+                    f"the model of the whole draw is {trained.record.recipe} with {len(self.class_names)}, "
+                    "or has others. Run `ganpipe train` and `ganpipe evaluate` again."
                 )
         together: dict[str, Any] = {
             name: np.concatenate([stored[name] for _, stored in parts])

@@ -21,6 +21,11 @@ class DataConfig:
         None, "where tensorflow_datasets keeps prepared data", affects_result=False
     )
     labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    test_labels: str | None = setting(
+        None,
+        "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
+        affects_result=False,
+    )
     labels_per_class: int | str | None = setting(
         None,
         "labels kept for each class: a number or 'all'; default: all where the source has "

@@ -135,12 +135,17 @@ def run(
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
-    _summarise(document, drawn, terminal)
+    _summarise(document, terminal)
+    # what is true of the source is said for the first fold and for the whole
+    if not fold:
+        _warn(drawn, terminal)
     return document
 
 
 def _open(config: DataConfig) -> Source:
-    return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+    return open_source(
+        config.dataset, data_dir=config.data_dir, labels=config.labels, test_labels=config.test_labels
+    )
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:
@@ -162,7 +167,7 @@ def _size(pieces: list[Piece]) -> int:
     return sum(piece.stop - piece.start for piece in pieces)
 
 
-def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> None:
+def _summarise(document: dict[str, Any], terminal: Terminal) -> None:
     height, width, channels = document["image_shape"]
     splits = ", ".join(
         f"{name} {split['count']} ({split['labelled']} labelled)"
@@ -177,6 +182,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         without = [name for name, count in per_class.items() if count == 0]
         if without:
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
+
+
+def _warn(drawn: Draw, terminal: Terminal) -> None:
     for note in drawn.notes:
         terminal.warn(note)
     listed = f"listed in {FOLDER}/{SOURCE}"
