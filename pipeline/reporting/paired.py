@@ -137,10 +137,12 @@ def _points(mean: float, name: str) -> str:
 
 def _one_draw(paired: Mapping[str, Any], points: str) -> str:
     chance = paired["by_draw"][0]["chance"]
-    images = "labelled images, cross-fitted," if paired.get("cross_fitted") else "test images"
+    images, more = "test images", "One draw says nothing of other labels: more do (--draws 5)."
+    if paired.get("cross_fitted"):
+        images, more = "labelled images, cross-fitted,", "More labelled images tell more."
     can = "can" if chance < 0.05 else "cannot"
     share = f"{chance:.1%}" if chance >= 0.001 else "less than 0.1%"
     return (
         f"The error is {points}; the {images} {can} tell the two apart (by chance alone in "
-        f"{share} of such tests). One draw says nothing of other labels: more do (--draws 5)."
+        f"{share} of such tests). {more}"
     )

@@ -92,6 +92,12 @@ def test_given_labels_are_withheld_where_they_are_tested_on():
         drawn(SMALL, 0, given=Given(given.labelled, {"0" * 32: "test"}))
 
 
+def test_a_list_of_all_labels_leaves_none_for_a_plain_test_split():
+    given = Given(frozenset(row.digest for row in SMALL["train"] if row.label >= 0))
+    with pytest.raises(DataError, match="no labelled image to test on.*--folds 5"):
+        drawn(SMALL, None, folds=0, given=given, labelled_keys="keys.txt")
+
+
 def test_a_fold_without_a_test_image_is_refused():
     with pytest.raises(DataError, match="fold 4 of 5.*--folds 2"):
         drawn({"train": rows([0, 0, 1, 1])}, 4)

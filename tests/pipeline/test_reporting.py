@@ -103,6 +103,7 @@ def paired(*differences, interval=None, chance=0.5):
         (paired(-0.02, chance=0.001), "2.00 points above"),
         (paired(-0.02, chance=0.0004), "can tell the two apart (by chance alone in less than 0.1% of such"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "2.00 points below"),
+        (paired(0.03) | {"cross_fitted": True}, "the labelled images, cross-fitted, cannot tell"),
         (paired(0.03, 0.01, interval=[-0.1, 0.14]), "within the noise of the draws"),
         (paired(0.03, 0.03, interval=[0.01, 0.05]), "2 draws are too few to tell"),
         (paired(0.03, 0.03, 0.02, interval=[0.01, 0.05]), "more than the noise of the draws"),
@@ -136,7 +137,7 @@ def test_cross_fitted_answers_claim_less():
     _, crossed_low, crossed_high = mistakes_over_draws([crossed[1]])
     assert crossed_low < low and high < crossed_high
     spans = [mistakes_over_draws([one] * 3)[1:] for one in (second, crossed[1])]
-    assert spans[1][0] < spans[0][0] and spans[0][1] < spans[1][1]
+    assert spans[1][0] <= spans[0][0] and spans[0][1] < spans[1][1]
 
 
 def test_an_image_counts_once_however_many_draws_it_stands_in():
