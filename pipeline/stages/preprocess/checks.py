@@ -52,7 +52,7 @@ def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig, fold
         if config.labelled_keys:
             raise DataError(
                 "data.labelled_keys leaves no labelled image to test on. Say --folds 5, which tests each of "
-                "them with a model that has not seen it (as the run that wrote such a list did), or name fewer."
+                "them with a model that has not seen it (as the run did that wrote the list), or name fewer."
             )
         raise DataError(
             f"no labelled image is left for the test split. {counts}Label at least two images of a class, or "
