@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import click
 from pipeline import options
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.stages import SOURCE, STAGES, Stage
-from pipeline.errors import GanpipeError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
@@ -35,6 +36,11 @@ class Commands(click.Group):
         except GanpipeError as error:
             click.echo(f"error: {message(error)}", err=True)
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if (text := bad_path(error)) is None:
+                raise
+            click.echo(f"error: {text}", err=True)
+            ctx.exit(exit_code(UsageError()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,7 +57,7 @@ def main() -> None:
 
 @contextmanager
 def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
-    """The terminal of a command, with the libraries' output in the working folder's log."""
+    """The terminal of a command that writes, with the libraries' output in the working folder's log."""
     workdir, log = workspace.root, workspace.log
     fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     with writing_to(workdir):
@@ -61,10 +67,10 @@ def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
         with quiet_libraries(log):
             yield Terminal(sys.stderr, quiet)
     except GanpipeError:
-        # a mistake that stopped the command before any stage leaves nothing behind
-        if fresh and list(workdir.iterdir()) == [log]:
-            log.unlink()
-            for folder in fresh:
+        # a mistake that stopped the command before any stage wrote something leaves nothing behind
+        if fresh and [path for path in workdir.rglob("*") if not path.is_dir()] == [log]:
+            shutil.rmtree(workdir, ignore_errors=True)
+            for folder in fresh[1:]:
                 folder.rmdir()
         raise
 
@@ -100,7 +106,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
     config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
     check_force(force)
     with _session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_source, execute_all
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
@@ -111,6 +117,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
+            check_free(nodes)
             with writing_to(workdir):
                 save_config(config, workspace)
             made = execute_all(nodes, terminal, force)
@@ -167,7 +174,8 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
     if config_file is None and workspace.config.is_file():
         config_file = workspace.config
     config = _config(config_file, overrides, seed, values)
-    with _session(workspace, quiet):
+    # it only looks: a working folder that is not there, or cannot be written to, stays as it is
+    with quiet_libraries(None):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 

@@ -52,9 +52,19 @@ def setting_options(*dotted: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
+class Folder(click.Path):
+    """A folder's path; the empty one, of a shell variable that is not set, is a mistake."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuses an empty text."""
+        if value == "":
+            self.fail("it is empty, and must name a folder ('.' is the current one).", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 workdir_option = click.option(
     "--workdir",
-    type=click.Path(path_type=Path),
+    type=Folder(path_type=Path),
     default=DEFAULT,
     show_default=True,
     help="Folder of the run.",

@@ -11,7 +11,7 @@ WORKDIR/seed-0/fold-0/data, ssgan/train, ... of a cross-fitted draw: the same, t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ SAMPLES_FILE = "samples.png"
 LABELLED_FILE = "labelled.txt"
 CLASSIFIER = "classifier"
 GENERATOR = "generator"
+LOG = "ganpipe.log"
 _SEED = "seed-"
 _FOLD = "fold-"
 
@@ -64,7 +65,7 @@ class Workspace:
     @property
     def log(self) -> Path:
         """What the libraries had to say."""
-        return self.root / "ganpipe.log"
+        return self.root / LOG
 
     def draw(self, seed: int, fold: int | None = None) -> Path:
         """The folder of the label draw with a seed, or of one of its folds."""
@@ -89,5 +90,14 @@ class Workspace:
 
     def draws(self) -> Iterator[Path]:
         """The folders of the draws that are there, in the order of their seeds."""
-        found = [path for path in self.root.glob(f"{_SEED}*") if path.name.removeprefix(_SEED).isdecimal()]
+        found = [path for path in self.root.glob(f"{_SEED}*") if _is_draw(path.name)]
         yield from sorted(found, key=lambda path: int(path.name.removeprefix(_SEED)))
+
+
+def draws_among(names: Collection[str]) -> set[str]:
+    """Names, of all that lie in a folder, those that are draws': none where it is no working folder."""
+    return {name for name in names if _is_draw(name)} if LOG in names else set()
+
+
+def _is_draw(name: str) -> bool:
+    return name.startswith(_SEED) and name.removeprefix(_SEED).isdecimal()

@@ -60,6 +60,7 @@ class Node:
         fold: of the draw; None: the whole.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        inputs: what it reads, by the keyword of the stage's `run`.
     """
 
     stage: Stage
@@ -72,6 +73,7 @@ class Node:
     fold: int | None = None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
     def result(self) -> Input:
@@ -163,9 +165,7 @@ def open_source_of(config: RunConfig) -> tuple[RunConfig, Input]:
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(
-        data.dataset, data_dir=data.data_dir, labels=data.labels, test_labels=data.test_labels
-    )
+    source = open_source(data.dataset, **data.source_options)
     origin = {"dataset": full_name(data.dataset)}
     for name in ("labels", "test_labels"):
         if file := getattr(data, name):
@@ -236,6 +236,7 @@ def plan_stage(
         fold=fold,
         publishes=stage.publishes(settings),
         origin=origin,
+        inputs=inputs | {f"{FOLD}-{number}": item for number, item in enumerate(pooled)},
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import DataError, UsageError, unknown
 from pipeline.sources.source import Source
@@ -58,6 +60,8 @@ def open_source(
     data_dir: str | None = None,
     labels: str | None = None,
     test_labels: str | None = None,
+    classes: Sequence[str] = (),
+    unlabelled_folders: Sequence[str] = (),
 ) -> Source:
     """Opens a source.
 
@@ -66,6 +70,8 @@ def open_source(
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
         test_labels: another one, of the images that are the test split.
+        classes: the classes in their order, for folder:PATH; empty: as they are found.
+        unlabelled_folders: names of folders of unlabelled images, for folder:PATH.
 
     Raises:
         UsageError: unknown name, or an argument is missing or too much.
@@ -78,10 +84,16 @@ def open_source(
         raise unknown("data set", name, SOURCES)
     if (labels or test_labels) is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
+    own: dict[str, Any] = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
+    for setting, given in own.items():
+        if given and name != "folder":
+            flag = setting.replace("_", "-")
+            raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(source_module(spec))
-    # no other source takes test labels
-    more = {} if test_labels is None else {"test_labels": test_labels}
-    source = module.open_source(argument, data_dir=data_dir, labels=labels, **more)
+    own["test_labels"] = test_labels
+    source = module.open_source(
+        argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})
+    )
     if not source.splits()["train"]:
         raise DataError(f"the data set {spec!r} has no training images.")
     return source

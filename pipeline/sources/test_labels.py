@@ -10,35 +10,38 @@ from collections.abc import Mapping
 from pipeline.errors import DataError, did_you_mean
 from pipeline.sources.files import InputFile
 from pipeline.sources.image_tree import ImageFile
-from pipeline.sources.label_file import check_paths, read_label_file
 
 Listed = list[tuple[ImageFile, str]]
 
 
 def take_test_split(
-    splits: Mapping[str, Listed], labels: Mapping[str, str], file: InputFile, *, from_file: bool
+    splits: Mapping[str, Listed],
+    labels: Mapping[str, str],
+    given: Mapping[str, str],
+    file: InputFile,
+    *,
+    from_file: bool,
 ) -> tuple[dict[str, Listed], dict[str, str]]:
     """Takes the images that a file names out of the training split.
 
     Args:
         splits: of the folder, each with its images.
         labels: path to label of all images, "" where there is none.
-        file: the test labels.
+        given: path to label of the test images.
+        file: that says so.
         from_file: whether `labels` are a label file's; else the class folders say them.
 
     Returns:
         The splits with "test", and the labels with those of the test images.
 
     Raises:
-        DataError: the folder has a test split of its own; or the file names an image that is not there, has
-            no label in it, is also named by the other file, lies in another class's folder or outside of the
+        DataError: the folder has a test split of its own; or the file names no image, or one that has no
+            label in it, is also named by the other file, lies in another class's folder or outside of the
             training images, or is of a class that no other image is of.
     """
     place = f"the test labels {str(file.path)!r}"
     if splits.get("test"):
         raise DataError(f"{place}: the folder has a test split of its own. Leave out --test-labels.")
-    given = read_label_file(file)
-    check_paths(given, {one.path: None for members in splits.values() for one, _ in members}, file=file)
     if not given:
         raise DataError(f"{place} name no image.")
     training = {one.path for one, _ in splits["train"]}

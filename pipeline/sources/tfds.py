@@ -32,6 +32,8 @@ class Tfds(Source):
     """
 
     name: ClassVar[str] = "tfds"
+    # the labels lie in the records, between the images
+    lists_labels: ClassVar[bool] = False
     folder: Path
     counts: tuple[tuple[str, int], ...]
     names: tuple[str, ...]

@@ -170,10 +170,10 @@ def test_test_labels_are_a_test_split_and_in_no_other(tmp_path):
         (["36.png,"], "'36.png' has no label"),
         (["0.png,ant"], "'0.png' is in the label file too"),
         (["36.png,aant"], "'aant', a class without an image to train on. Did you mean 'ant'"),
-        (["360.png,ant"], "not in the folder: '360.png'"),
+        (["360.png,ant"], "no image in the folder .*'360.png'"),
         ([], "name no image"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=f"(?s){said}"):
             opened(*wrong)
     (tmp_path / "few/test").mkdir()
     (tmp_path / "few/train").mkdir()

@@ -43,7 +43,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
         ({"recipe": "supervised"}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
         ({}, {}, {"count": 0, "labelled": 0}, DataError, "holds no image"),
         ({}, {}, {"labelled": 0}, NoLabels, "has a label, and recipe ssgan trains on labelled images"),
-        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "64 .* divided among 3 replicas"),
+        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "32 .* divided among 3 replicas"),
         ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, {}, UsageError, r"7 \(labelled\)"),
         ({"strategy": "mirrored", "batch_size": 15}, {}, {}, UsageError, "15 .* divided among 2"),
         (
@@ -51,7 +51,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
             {},
             {},
             UsageError,
-            "64 .* divided among 3 replicas",
+            "32 .* divided among 3 replicas",
         ),
         (
             {"strategy": "multiworker", "workers": "a:1,b:1"},
@@ -91,26 +91,39 @@ def test_what_can_train_passes(recipe, data):
     assert planned.settings.batch_size == 6
 
 
-def test_few_images_are_shown_400_times_by_default_and_as_often_to_the_baseline():
+def test_few_images_are_shown_200_times_by_default_and_as_often_to_the_baseline():
     few = described(count=40)
     for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
         planned = check_training(TrainConfig(recipe=recipe), settings, few)
-        assert planned.settings.steps == planned.options.steps == 400 * 40 // 64
+        assert planned.settings.batch_size == 32
+        assert planned.settings.steps == planned.options.steps == 200 * 40 // 32
         assert planned.fewer_steps
-        longer = check_training(TrainConfig(recipe=recipe, steps=999), settings, few)
-        assert longer.settings.steps == 999 and not longer.fewer_steps
+        asked = check_training(TrainConfig(recipe=recipe, steps=999, batch_size=64), settings, few)
+        assert (asked.settings.steps, asked.settings.batch_size) == (999, 64) and not asked.fewer_steps
+        whole = check_training(TrainConfig(recipe=recipe, preset="full"), settings, few)
+        assert (whole.settings.steps, whole.settings.batch_size) == (3283, 128)
         many = check_training(TrainConfig(recipe=recipe), settings, described(count=1437))
-        assert many.settings.steps == check_training(TrainConfig(recipe=recipe), settings).settings.steps
+        assert many.settings == check_training(TrainConfig(recipe=recipe), settings).settings
 
 
 def test_defaults_of_the_loop_stand_in_one_place():
-    loop = LoopOptions(steps=1)
-    for field in dataclasses.fields(LoopOptions):
-        if field.name not in ("steps", "average_decay"):
-            assert getattr(TrainConfig(), field.name) == getattr(loop, field.name)
-    assert check_training(TrainConfig(), {}).options.average_decay == loop.average_decay
+    planned = check_training(TrainConfig(), {})
+    assert planned.options == LoopOptions(steps=planned.settings.steps)
     assert check_training(TrainConfig(recipe="gaussian"), {}).options.average_decay == 0.995
     assert check_training(TrainConfig(average_decay=0.9), {}).options.average_decay == 0.9
+
+
+def test_a_preset_names_intervals_and_the_run_wins():
+    def options(recipe, preset="documented", settings=None, **given):
+        config = TrainConfig(recipe=recipe, preset=preset, **given)
+        chosen = check_training(config, settings or {}).options
+        return chosen.histogram_every, chosen.image_every, chosen.average_decay
+
+    assert options("gan") == (100, 1000, 0.0)
+    assert options("gan", image_every=70, average_decay=0.9) == (100, 70, 0.9)
+    assert options("gan", "full") == options("gan", "small") == (500, 500, 0.999)
+    assert options("supervised", settings={"of": "sgan"}) == options("sgan") == (500, 234, 0.0)
+    assert options("gaussian", settings={"average_decay": 0.5}) == (500, 500, 0.5)
 
 
 def test_the_stage_refuses_before_it_writes(tmp_path):

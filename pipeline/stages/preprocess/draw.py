@@ -6,7 +6,9 @@ source, the number of workers or the number of shards, and from any format with 
 
 What the withheld labels can do:
 
-- Where the draw is given (`data.labelled_keys`), nothing: they decide about no record and no order.
+- Where the draw is given (`data.labelled_keys`) together with the images that are tested on, as
+  `labelled.txt` has both, nothing: they decide about no record and no order. Where the file names labelled
+  images only, the others are drawn by number, as below.
 - In a draw by number or share, an image below its class's largest hash taken (for a label, or for a test
   split that is drawn) is taken because it is of that class. So an unlabelled image below it is not of that
   class; whoever knows the seed and the pixels can work that out, as with any draw that takes so many of each
@@ -26,7 +28,6 @@ from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_con
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 
-DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
 
 
@@ -89,7 +90,8 @@ def draw(
     Args:
         scanned: findings of each source split ("train", and "test" or "validation" if the source has them).
         class_names: names of the classes.
-        config: labels_per_class, labeled_rate, test_rate, folds and validation_rate.
+        config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate,
+            folds and validation_rate.
         seed: of the draw.
         given: which images keep their labels and are held out, instead of a draw.
         fold: of the draw; None: the whole.
@@ -238,10 +240,7 @@ def _label_drawn(
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
-    if per_class is None and rate is None:
-        unlabelled = any(m.label < 0 for m in kept)
-        per_class = "all" if unlabelled else DEFAULT_LABELS_PER_CLASS
-    if per_class == "all":
+    if per_class == "all" or (per_class is None and rate is None):
         result.method = "all"
     elif rate is not None:
         result.method = "rate"

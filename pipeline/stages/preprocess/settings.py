@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.beam.modes import IN_MEMORY, MODES
+from pipeline.beam import modes
+from pipeline.beam.modes import IN_MEMORY
+from pipeline.sources.name_list import is_list_of_names, split_names
 from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
+from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,20 @@ class DataConfig:
         "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
         affects_result=False,
     )
+    classes: str | None = setting(
+        None,
+        "the classes of folder:PATH in their order, with commas between; default: as they are found",
+        Rule("two or more different names with commas between", lambda v: is_list_of_names(v, least=2)),
+    )
+    unlabelled_folders: str | None = setting(
+        None,
+        "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
+        Rule("different names of folders with commas between", is_list_of_names),
+    )
+    yes: bool = setting(False, "take the classes as they are, whatever is doubtful", affects_result=False)
     labels_per_class: int | str | None = setting(
         None,
-        "labels kept for each class: a number or 'all'; default: all where the source has "
-        "unlabelled images, else 10",
+        "labels kept for each class: a number or 'all'; default: all, but 10 of the bundled digits",
         Rule(
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
@@ -49,12 +63,18 @@ class DataConfig:
         None,
         "side of the square record images; default: the source's own size, 64 where it has several or larger "
         "ones",
-        at_least(4),
+        whole(4, 8192),
+    )
+    resize: str = setting(
+        FILL,
+        "images of other proportions than the records: fill cuts out the centre, fit pads with the "
+        "background, stretch distorts",
+        one_of(*MODES),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
         "white",
-        "what shows through transparent pixels: white, black, or a grey level",
+        "what shows through transparent pixels and around images made to fit: white, black, or a grey level",
         Rule(
             "white, black, or a grey level from 0 to 255",
             lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
@@ -86,7 +106,7 @@ class DataConfig:
         whole(1, 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
+    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*modes.MODES), affects_result=False)
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
 
     @property
@@ -95,6 +115,18 @@ class DataConfig:
         return self.folds if isinstance(self.folds, int) else 0
 
     @property
-    def background_level(self) -> int:
-        """The background as a level 0..255."""
-        return {"white": 255, "black": 0}.get(self.background, self.background)  # type: ignore[arg-type]
+    def framing(self) -> Framing:
+        """How images become records; the background as a level 0..255."""
+        levels: dict[int | str, int] = {"white": WHITE, "black": 0}
+        return Framing(self.resize, int(levels.get(self.background, self.background)))
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """What opening the source takes besides its name."""
+        return {
+            "data_dir": self.data_dir,
+            "labels": self.labels,
+            "test_labels": self.test_labels,
+            "classes": split_names(self.classes),
+            "unlabelled_folders": split_names(self.unlabelled_folders),
+        }

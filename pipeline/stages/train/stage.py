@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.systems.recipe import Recipe, System
 
+ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
-# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
-PASSES = 400
+SMALL = "small"
+# of a few photos, a longer training learns nothing new
+PASSES = 200
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ def check_training(
 ) -> Planned:
     """Checks all that can be known before the first step; builds no network and starts no device.
 
-    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
-    more than show each of them 400 times.
+    Where nothing says how large a batch is and how many steps there are, a recipe that classifies takes its
+    own numbers; but the preset small, on few images, no batch larger than they are, and no more steps than
+    show each of them 200 times.
 
     Args:
         config: strategy, precision, intervals.
@@ -58,24 +61,26 @@ def check_training(
     chosen = {"steps": config.steps, "batch_size": config.batch_size}
     overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
     settings = recipe.configure(config.preset, overrides)
-    fewer = False
-    if info is not None and recipe.needs_labels and "steps" not in overrides:
-        enough = _steps_that_do(info, settings.batch_size)
-        if fewer := enough < settings.steps:
-            settings = recipe.configure(config.preset, {**overrides, "steps": enough})
-    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
-    values |= {"steps": settings.steps, "average_decay": decay}
-    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
-    planned = Planned(recipe, settings, loop, fewer)
+    fits = info is not None and config.preset == SMALL and recipe.needs_labels
+    fitted = _fitted(settings, info) if info is not None and fits else {}
+    fitted = {name: value for name, value in fitted.items() if name not in overrides}
+    settings = recipe.configure(config.preset, {**fitted, **overrides})
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    options = recipe.loop_options(config.preset, settings)
+    options |= {name: value for name, value in given.items() if value is not None}
+    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}), "steps" in fitted)
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
 
 
-def _steps_that_do(info: DatasetInfo, batch_size: int) -> int:
-    """Steps after which every training image was seen 400 times."""
-    return max(1, -(-PASSES * info.splits.get("train", {}).get("count", 0) // batch_size))
+def _fitted(settings: Any, info: DatasetInfo) -> dict[str, int]:
+    """What of a recipe's batch and steps is too much for the number of training images."""
+    count = max(1, info.splits.get("train", {}).get("count", 0))
+    batch = min(settings.batch_size, 1 << (count.bit_length() - 1))
+    steps = -(-PASSES * count // batch)
+    fitted = {"batch_size": batch} if batch < settings.batch_size else {}
+    return fitted | ({"steps": steps} if steps < settings.steps else {})
 
 
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
@@ -168,6 +173,7 @@ def run(
         settings=recipe.describe(settings),
         image_shape=info.image_shape,
         class_names=info.class_names,
+        framing=info.framing,
         dtype=config.precision,
         seed=seed,
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
@@ -187,6 +193,8 @@ def run(
         def show(step: int, values: dict[str, float]) -> None:
             latest.update(values)
             shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            if ACCURACY in values:
+                shown[f"{ACCURACY} %"] = 100.0 * values[ACCURACY]
             # not known before the second call: the first one traces
             if speed := values[SPEED]:
                 shown[SPEED] = speed
