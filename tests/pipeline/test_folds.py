@@ -184,7 +184,7 @@ def test_test_labels_are_a_test_split_and_in_no_other(tmp_path):
     for number in range(42, 45):
         (tmp_path / f"few/{number}.png").unlink()
     with pytest.raises(DataError, match="a test split of its own"):
-        opened(*tested, labels=None)
+        opened(*(f"train/{row}" for row in tested), labels=None)
     with pytest.raises(UsageError, match="belongs to folder"):
         open_source("digits", test_labels=str(file))
 
