@@ -126,8 +126,8 @@ def _stage_command(stage: Stage) -> click.Command:
     def command(workdir, as_json, quiet, force, **values) -> None:
         workspace = Workspace(workdir)
         with session(workspace, quiet) as terminal:
-            from pipeline.chain.orchestrator import check_same_source, execute
-            from pipeline.chain.plan import plan_alone
+            from pipeline.chain.orchestrator import check_same_source, execute_all
+            from pipeline.chain.plan_alone import plan_alone
             from pipeline.interrupts import stop_on_signals
 
             forced = [stage.name] if force else []
@@ -138,12 +138,13 @@ def _stage_command(stage: Stage) -> click.Command:
                 check_apart(config, workspace)
                 bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             with stop_on_signals() as stop:
-                node = plan_alone(stage, config, workspace, stop)
-                check_same_source([node], workspace, forced)
+                nodes = plan_alone(stage, config, workspace, stop)
+                check_same_source(nodes, workspace, forced)
                 # of several workers one writes, here too
-                notes = remembering(workspace, config, stage) if node.publishes else nullcontext()
+                notes = remembering(workspace, config, stage) if nodes[-1].publishes else nullcontext()
                 with notes:
-                    result = execute(node, terminal, forced)
+                    # the last is that of the whole draw
+                    node, result = execute_all(nodes, terminal, forced)[-1]
             if node.publishes:
                 terminal.say(f"written to {node.folder}")
         _print_json(result, as_json)

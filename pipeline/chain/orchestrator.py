@@ -97,6 +97,11 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
             what = f"the data set {before.get('dataset')!r}; one on {after.get('dataset')!r}"
         elif before.get("labels") != after.get("labels"):
             what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
+        elif before.get("test_labels") != after.get("test_labels"):
+            what = (
+                f"test labels from {before.get('test_labels')!r}; "
+                f"one with test labels from {after.get('test_labels')!r}"
+            )
         else:
             what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
         raise UsageError(

@@ -3,12 +3,13 @@
 A new stage is a file `pipeline/stages/NAME.py` (or a folder with `stage.py`) that holds its settings class
 and `run(settings, *, ...)`, and a row here. `run` is called with those of these that it names:
 
-    seed, recipe_settings, stop, terminal, output          and, for each input KEY of its row,
+    seed, fold, recipe_settings, stop, terminal, output    and, for each input KEY of its row,
     KEY (the folder, or None) and KEY_digest (of the source)
     content (the fingerprint's digest), previous (the folder of the result that is there, or None) and
     is_intact (whether its files below a path are as they were written)
 
-It writes into `output` and returns the summary that goes into the manifest.
+One that pools gets `folds` too: the folders of its results in the folds of the draw. It writes into
+`output` and returns the summary that goes into the manifest.
 """
 
 from __future__ import annotations
@@ -56,6 +57,14 @@ def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str
     return in_full(settings, recipe_settings)
 
 
+def _never(settings: Any) -> bool:
+    return False
+
+
+def _tests(settings: Any) -> bool:
+    return settings.split == "test"
+
+
 def _all_publish(settings: Any) -> bool:
     return True
 
@@ -89,6 +98,8 @@ class Stage:
         folder: of its result, where it is not the stage's name.
         once_a_draw: its result belongs to the label draw, not to a model.
         for_baseline: the paired baseline gets one too.
+        in_folds: a draw that is cross-fitted has one for each fold too, where it belongs to what classifies.
+        pools: whether, with its settings, that of the whole draw reads those of the folds.
         seeded: the seed of the draw decides its result.
         reads_recipe: the recipe's settings decide its result.
         resolve: parameters that decide its result, in full: presets and settings that were not given replaced
@@ -112,6 +123,8 @@ class Stage:
     folder: str = ""
     once_a_draw: bool = False
     for_baseline: bool = False
+    in_folds: bool = False
+    pools: Callable[[Any], bool] = field(default=_never, repr=False)
     seeded: bool = False
     reads_recipe: bool = False
     resolve: Callable[[Any, Mapping[str, Any]], dict[str, Any]] = field(default=_as_given, repr=False)
@@ -152,6 +165,7 @@ STAGES = (
             "data.dataset",
             "data.data_dir",
             "data.labels",
+            "data.test_labels",
             "data.classes",
             "data.unlabelled_folders",
             "data.yes",
@@ -163,6 +177,7 @@ STAGES = (
             "data.channels",
             "data.background",
             "data.test_rate",
+            "data.folds",
             "data.validation_rate",
             "data.shards",
             "data.strict",
@@ -171,6 +186,7 @@ STAGES = (
         ),
         folder=DATA,
         once_a_draw=True,
+        in_folds=True,
         seeded=True,
         keeps=_splits_alone,
         resolve=_background_level,
@@ -193,6 +209,7 @@ STAGES = (
             "train.worker_index",
         ),
         for_baseline=True,
+        in_folds=True,
         seeded=True,
         reads_recipe=True,
         resolve=_trained_with,
@@ -207,6 +224,8 @@ STAGES = (
         summary="Evaluate a trained recipe on the held-out split.",
         options=("train.recipe", "evaluate.split"),
         for_baseline=True,
+        in_folds=True,
+        pools=_tests,
         borrows={"temperature": "export.temperature"},
     ),
     Stage(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import DataError, UsageError, unknown
 from pipeline.sources.names import SOURCES, split_place
@@ -57,6 +58,7 @@ def open_source(
     *,
     data_dir: str | None = None,
     labels: str | None = None,
+    test_labels: str | None = None,
     classes: Sequence[str] = (),
     unlabelled_folders: Sequence[str] = (),
 ) -> Source:
@@ -66,6 +68,7 @@ def open_source(
         spec: digits, tfds:NAME or NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
+        test_labels: another one, of the images that are the test split.
         classes: the classes in their order, for folder:PATH; empty: as they are found.
         unlabelled_folders: names of folders of unlabelled images, for folder:PATH.
 
@@ -78,14 +81,15 @@ def open_source(
         if Path(spec).expanduser().is_dir():
             raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         raise unknown("data set", name, SOURCES)
-    if labels is not None and name != "folder":
+    if (labels or test_labels) is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
-    own = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
+    own: dict[str, Any] = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
     for setting, given in own.items():
         if given and name != "folder":
             flag = setting.replace("_", "-")
             raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(source_module(spec))
+    own["test_labels"] = test_labels
     source = module.open_source(
         argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})
     )

@@ -26,6 +26,7 @@ from pipeline.sources.folder_layout import FolderNames, check_classes, check_unl
 from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
 from pipeline.sources.label_file import read_label_file
 from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
+from pipeline.sources.test_labels import take_test_split
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Folder(Source):
         root: the folder.
         files: the image files and their label (class index or -1), for each split.
         names: class names.
-        label_digest: digest of the label file, else "".
+        label_digest: digest of the label file and of the test labels, else "".
         beside: the files that are no items.
         read_here: which of the formats that need something installed are there and are read; "" for none.
         listed: whether the user listed the classes.
@@ -125,6 +126,7 @@ def open_source(
     *,
     data_dir: str | None = None,
     labels: str | None = None,
+    test_labels: str | None = None,
     classes: Sequence[str] = (),
     unlabelled_folders: Sequence[str] = (),
 ) -> Folder:
@@ -132,7 +134,7 @@ def open_source(
 
     Raises:
         UsageError: no folder was named, or one is listed both as a class and as unlabelled.
-        DataError: the folder is missing or holds no images, its sub-folders or the label file are wrong.
+        DataError: the folder is missing or holds no images, its sub-folders or a label file are wrong.
     """
     if not argument:
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
@@ -158,8 +160,13 @@ def open_source(
             file.path: names.class_of(below) for members in splits.values() for file, below in members
         }
         label_digest = ""
-        if classes:
-            others.update(label for label in label_of.values() if label and label not in classes)
+    if test_labels is not None:
+        file = InputFile.of(Path(test_labels).expanduser())
+        given = read_label_file(file, images=_known(tree), classes=classes)
+        splits, label_of = take_test_split(splits, label_of, given, file, from_file=labels is not None)
+        label_digest += file.sha256()
+    if labels is None and classes:
+        others.update(label for label in label_of.values() if label and label not in classes)
     found = tuple(classes) or class_order(label for label in label_of.values() if label)
     index = {name: i for i, name in enumerate(found)}
     files = {

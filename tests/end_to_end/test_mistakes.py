@@ -195,6 +195,7 @@ def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_
             Image.fromarray(pixels).save(photos / name / f"{i}.png")
     (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
     place = ("--dataset", f"folder:{photos}", "--labels-per-class", 4, "--workdir", tmp_path / "run")
+    place += ("--folds", 0)
     result = ganpipe("preprocess", *place)
     data = tmp_path / "run" / "seed-0" / "data"
     assert read_json(data / "dataset.json")["rejected"] == 1

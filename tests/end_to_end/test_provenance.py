@@ -61,6 +61,8 @@ def test_other_labels_or_images_do_not_replace_a_trained_model(ganpipe, tmp_path
         "--labels-per-class",
         4,
         "--no-baseline",
+        "--folds",
+        0,
         *NO_JUDGE,
     )
     ganpipe("run", *dataset, *labels, "--workdir", workdir, *small)

@@ -29,6 +29,12 @@ class DataConfig:
     labels: str | None = setting(
         None, "CSV file of path,label for folder:PATH", affects_result=False, place=whole_text
     )
+    test_labels: str | None = setting(
+        None,
+        "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
+        affects_result=False,
+        place=whole_text,
+    )
     classes: str | None = setting(
         None,
         "the classes of folder:PATH in their order, with commas between; default: as they are found",
@@ -87,6 +93,16 @@ class DataConfig:
         "share of the labelled images that becomes the test split, where the source has none",
         between(0, 1),
     )
+    folds: int | str | None = setting(
+        "auto",
+        "cross-fit: each labelled image is tested on by one of so many models that have not seen it; a "
+        "number from 2, 0 (or none), or auto: 5 where the source has no labelled test split and test_rate "
+        "would give fewer than 200 test images",
+        Rule(
+            "a number from 2, 0 (or none), or auto",
+            lambda v: v in ("auto", "none") if isinstance(v, str) else v == 0 or v >= 2,
+        ),
+    )
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
@@ -102,6 +118,11 @@ class DataConfig:
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
 
     @property
+    def fold_count(self) -> int:
+        """Folds of a draw, 0 where it is not cross-fitted; `auto`, which planning decides, counts as 0."""
+        return self.folds if isinstance(self.folds, int) else 0
+
+    @property
     def framing(self) -> Framing:
         """How images become records; the background as a level 0..255."""
         levels: dict[int | str, int] = {"white": WHITE, "black": 0}
@@ -113,6 +134,7 @@ class DataConfig:
         return {
             "data_dir": self.data_dir,
             "labels": self.labels,
+            "test_labels": self.test_labels,
             "classes": split_names(self.classes),
             "unlabelled_folders": split_names(self.unlabelled_folders),
         }

@@ -51,7 +51,13 @@ from pipeline.workspace import LABELLED_FILE
 
 
 def run(
-    config: DataConfig, *, seed: int, output: Path, terminal: Terminal, source_digest: str | None = None
+    config: DataConfig,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None = None,
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Prepares a data set.
 
@@ -61,6 +67,7 @@ def run(
         output: an empty folder; on failure what is in it is of no use.
         terminal: where progress and a summary go.
         source_digest: the source's digest when this run was planned.
+        fold: of the draw, from 0 to `config.fold_count`; None: the whole.
 
     Returns:
         The document that dataset.json holds, and in `stands_for` what settings without a value stand for in
@@ -96,8 +103,8 @@ def run(
 
             account = account_of(scanned, source.aside())
             class_names = source.class_names()
-            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given)
-            check_draw(drawn, class_names, config)
+            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
+            check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
             if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
@@ -127,6 +134,8 @@ def run(
                 shards=collect_shards(shards, scratch),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
+                fold=fold,
+                folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
@@ -140,8 +149,11 @@ def run(
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
     _summarise(document, drawn, terminal)
-    if account:
-        for line in in_words(account):
+    # what is true of the source is said for the first fold and for the whole
+    if not fold:
+        show_draw(drawn, class_names, terminal)
+        _warn(drawn, terminal)
+        for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
     own_budget = source.labels_per_class or "all"
     return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
@@ -199,9 +211,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         for name, split in document["splits"].items()
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
-    show_draw(drawn, document["class_names"], terminal)
     train = document["splits"]["train"]
-    if drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train")):
+    everyone = drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train"))
+    if everyone and terminal.first_time("nothing unlabelled"):
         terminal.say(
             f"  all {train['count']:,} training images have a label and keep it: there is nothing unlabelled "
             "to learn from (--labels-per-class N withholds labels, to try what fewer would give)"
@@ -214,6 +226,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         without = [name for name, count in per_class.items() if count == 0]
         if without:
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
+
+
+def _warn(drawn: Draw, terminal: Terminal) -> None:
     for note in drawn.notes:
         terminal.warn(note)
     listed = f"listed in {FOLDER}/{SOURCE}"
