@@ -56,7 +56,9 @@ else:
 
 EXCLUSIVE = (("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),)
 """Settings of which one is given: on the command line it takes the place of another of a layer below."""
-OF_THE_DATA = ("data.labels", "data.labelled_keys", "data.classes", "data.unlabelled_folders")
+OF_THE_DATA = tuple(
+    f"data.{name}" for name in ("labels", "test_labels", "labelled_keys", "classes", "unlabelled_folders")
+)
 """Settings about one data set: another one has its own."""
 
 
