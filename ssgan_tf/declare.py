@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ssgan_tf.errors import UsageError, did_you_mean
@@ -94,7 +96,20 @@ CONTENT = "content"
 """Of a setting that names a file: its bytes affect the result, not where it lies."""
 
 
-def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool | str = True) -> Any:
+def whole_text(value: str) -> tuple[str, str]:
+    """Of a setting that is a path: nothing before it, and all of it."""
+    return "", value
+
+
+def setting(
+    default: Any,
+    text: str,
+    rule: Rule | None = None,
+    *,
+    affects_result: bool | str = True,
+    place: Callable[[str], tuple[str, str]] | None = None,
+    remembered: bool = True,
+) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
     Args:
@@ -102,8 +117,12 @@ def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result
         text: help, one line.
         rule: what is allowed; None where the type says it all.
         affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
+        place: of a setting that names a file or folder, splits what stands before the path ("" where nothing
+            does) from the path ("" where this value names none).
+        remembered: False where it belongs to one call (which of the workers this is), not to what is made.
     """
-    return field(default=default, metadata={"help": text, "rule": rule, "affects_result": affects_result})
+    metadata = {"help": text, "rule": rule, "affects_result": affects_result}
+    return field(default=default, metadata={**metadata, "place": place, "remembered": remembered})
 
 
 def as_in(cls: type, name: str, **changes: Any) -> Any:
@@ -117,6 +136,17 @@ def as_in(cls: type, name: str, **changes: Any) -> Any:
     declared = next(item for item in dataclasses.fields(cls) if item.name == name)
     default = changes.pop("default", declared.default)
     return field(default=default, metadata={**declared.metadata, **changes})
+
+
+def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
+    """A setting's value with its path from the root, so that it names the same from any folder.
+
+    Symbolic links stay: what they lead to may change.
+    """
+    if place is None or not isinstance(value, str):
+        return value
+    before, path = place(value)
+    return before + os.path.abspath(Path(path).expanduser()) if path else value  # noqa: PTH100
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import sha256_of
+from pipeline.chain.artifacts import find_damage, read_manifest, sha256_of
 from pipeline.chain.code import code_digests
 from pipeline.chain.config import RunConfig
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
@@ -60,6 +60,7 @@ class Node:
         fold: of the draw; None: the whole.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        also: why it would run although its result is there.
         inputs: what it reads, by the keyword of the stage's `run`.
     """
 
@@ -73,6 +74,7 @@ class Node:
     fold: int | None = None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
     inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
@@ -204,8 +206,7 @@ def plan_stage(
     parameters = _parameters(settings)
     if stage.seeded:
         parameters["seed"] = seed
-    if stage.reads_recipe:
-        parameters["settings"] = dict(config.recipe)
+    parameters |= stage.resolve(settings, config.recipe)
     if fold is not None:
         parameters[FOLD] = fold
     pooled = list(folds) if fold is None and stage.pools(settings) else []
@@ -218,12 +219,13 @@ def plan_stage(
     offered: dict[str, Any] = {key: inputs[key].folder if key in inputs else None for key in stage.inputs}
     offered |= {f"{key}_digest": item.digest for key, item in inputs.items()}
     offered |= {"fold": fold, "folds": [item.folder for item in pooled]}
-    offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop}
+    folder = workspace.result(seed, model, stage.place, fold)
+    fingerprint = _as_made(folder, fingerprint)
+    offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop, "content": fingerprint.digest}
 
     def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        return stage.run(settings, {**offered, "output": output, "terminal": terminal})
+        return stage.run(settings, {**offered, **_previous(folder), "output": output, "terminal": terminal})
 
-    folder = workspace.result(seed, model, stage.place, fold)
     origin = next((item.origin for item in inputs.values() if item.origin), {})
     return Node(
         stage=stage,
@@ -236,8 +238,32 @@ def plan_stage(
         fold=fold,
         publishes=stage.publishes(settings),
         origin=origin,
+        also=tuple(stage.why_again(settings, folder, fingerprint.digest)),
         inputs=inputs | {f"{FOLD}-{number}": item for number, item in enumerate(pooled)},
     )
+
+
+def _previous(folder: Path) -> dict[str, Any]:
+    """What is there, for a stage that keeps some of it."""
+    manifest = read_manifest(folder)
+
+    def is_intact(below: str) -> bool:
+        # nothing is known against what has no manifest
+        return manifest is None or find_damage(folder, manifest, below) is None
+
+    return {"previous": folder if folder.exists() else None, "is_intact": is_intact}
+
+
+def _as_made(folder: Path, wanted: Fingerprint) -> Fingerprint:
+    """The fingerprint of what is there, if it was made with what is wanted, said in other words.
+
+    What a setting without a value stands for can depend on the data: the stage tells, in its summary.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return wanted
+    there, stands_for = manifest.fingerprint, manifest.summary.get("stands_for", {})
+    return there if there.in_full(stands_for) == wanted.in_full(stands_for) else wanted
 
 
 def settings_of(stage: Stage, config: RunConfig) -> Any:

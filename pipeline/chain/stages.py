@@ -5,6 +5,8 @@ and `run(settings, *, ...)`, and a row here. `run` is called with those of these
 
     seed, fold, recipe_settings, stop, terminal, output    and, for each input KEY of its row,
     KEY (the folder, or None) and KEY_digest (of the source)
+    content (the fingerprint's digest), previous (the folder of the result that is there, or None) and
+    is_intact (whether its files below a path are as they were written)
 
 One that pools gets `folds` too: the folders of its results in the folds of the draw. It writes into
 `output` and returns the summary that goes into the manifest.
@@ -18,6 +20,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.stages.evaluate.settings import EvaluateConfig
@@ -34,7 +37,24 @@ SOURCE = "source"
 
 def _splits_alone(document: dict[str, Any]) -> dict[str, Any]:
     splits = document["splits"].items()
-    return {"splits": {name: {"count": s["count"], "labelled": s["labelled"]} for name, s in splits}}
+    return {
+        "splits": {name: {"count": s["count"], "labelled": s["labelled"]} for name, s in splits},
+        "stands_for": document["stands_for"],
+    }
+
+
+def _as_given(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"background": settings.framing.background}
+
+
+def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    from pipeline.stages.train.stage import in_full
+
+    return in_full(settings, recipe_settings)
 
 
 def _never(settings: Any) -> bool:
@@ -51,6 +71,16 @@ def _all_publish(settings: Any) -> bool:
 
 def _chief_publishes(settings: Any) -> bool:
     return is_chief(settings, os.environ)
+
+
+def _nothing_more(settings: Any, folder: Path, content: str) -> list[str]:
+    return []
+
+
+def _versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
+    from pipeline.exported.versions import why_again
+
+    return why_again(folder, content, settings.version, settings.keep)
 
 
 @dataclass(frozen=True)
@@ -72,11 +102,15 @@ class Stage:
         pools: whether, with its settings, that of the whole draw reads those of the folds.
         seeded: the seed of the draw decides its result.
         reads_recipe: the recipe's settings decide its result.
+        resolve: parameters that decide its result, in full: presets and settings that were not given replaced
+            by what they stand for, so that two ways of saying the same are equal.
         resumes_from: what lies in an unfinished result that can be continued; None: it starts afresh.
         borrows: its settings that, where none is given, are another section's: name to dotted setting.
         keeps: what of the returned summary goes into the manifest.
         code: modules besides its own that it imports by computed names.
         publishes: False in a process that only helps another one, which publishes.
+        why_again: of settings, the result's folder and the fingerprint's digest: why the stage would run
+            although the result that is there has that fingerprint. Raises where it must not run at all.
     """
 
     name: str
@@ -93,11 +127,13 @@ class Stage:
     pools: Callable[[Any], bool] = field(default=_never, repr=False)
     seeded: bool = False
     reads_recipe: bool = False
+    resolve: Callable[[Any, Mapping[str, Any]], dict[str, Any]] = field(default=_as_given, repr=False)
     resumes_from: str | None = None
     borrows: Mapping[str, str] = field(default_factory=dict)
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     code: tuple[str, ...] = ()
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
+    why_again: Callable[[Any, Path, str], list[str]] = field(default=_nothing_more, repr=False)
 
     @property
     def module(self) -> str:
@@ -153,6 +189,7 @@ STAGES = (
         in_folds=True,
         seeded=True,
         keeps=_splits_alone,
+        resolve=_background_level,
     ),
     Stage(
         name="train",
@@ -175,6 +212,7 @@ STAGES = (
         in_folds=True,
         seeded=True,
         reads_recipe=True,
+        resolve=_trained_with,
         resumes_from=CHECKPOINTS,
         publishes=_chief_publishes,
     ),
@@ -199,11 +237,13 @@ STAGES = (
         options=(
             "train.recipe",
             "export.version",
+            "export.keep",
             "export.format",
             "export.temperature",
             "export.abstain_below",
         ),
         optional=frozenset({"metrics"}),
+        why_again=_versions_wanted,
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

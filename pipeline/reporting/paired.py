@@ -134,6 +134,11 @@ def verdict(paired: Mapping[str, Any]) -> str:
     return f"The mean error is {_points(mean, name)} ({spread}): {sure}."
 
 
+def better_baseline(paired: Mapping[str, Any] | None) -> str | None:
+    """The baseline's name where its mean test error is the lower one."""
+    return str(paired["baseline"]) if paired and paired["mean"] < 0 else None
+
+
 def _points(mean: float, name: str) -> str:
     if not mean:
         return f"that of the paired baseline, {name}"

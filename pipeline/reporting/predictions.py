@@ -53,6 +53,11 @@ class Predictions:
                 stored.get("folds"),
             )
 
+    def take(self, rows: np.ndarray) -> Predictions:
+        """The answers of some rows, in their order."""
+        keys = [self.keys[row] for row in rows]
+        return Predictions(keys, self.labels[rows], self.probabilities[rows], self.digests[rows])
+
     @property
     def right(self) -> np.ndarray:
         """Whether each answer is right, bool [N]."""

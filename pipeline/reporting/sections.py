@@ -95,6 +95,7 @@ def _answer(
     return {
         "models": models,
         "verdict": verdict(paired) if paired else None,
+        "export_baseline": summary["export_baseline"],
         "baseline": paired["baseline"] if paired else None,
         "by_draw": list(zip(summary["seeds"], paired["by_draw"], strict=True)) if paired else [],
         "errors_chart": charts.errors_chart({name: model["draws"] for name, model in models.items()}),

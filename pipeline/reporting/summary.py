@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.config import RunConfig, as_document
+from pipeline.chain.config import RunConfig
 from pipeline.chain.plan import Node
-from pipeline.chain.yaml_numbers import yaml_text
 from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import (
+    better_baseline,
     difference_over_draws,
     disagreement,
     mistakes_over_draws,
@@ -25,11 +26,6 @@ from pipeline.workspace import CLASSIFIER, GENERATOR, Model, Workspace
 from ssgan_tf.whole_files import write_whole
 
 
-def save_config(config: RunConfig, workspace: Workspace) -> None:
-    """Writes the full configuration of a run into its working folder."""
-    write_whole(workspace.config, yaml_text(as_document(config)))
-
-
 def summarise(
     config: RunConfig, workspace: Workspace, made: Sequence[tuple[Node, Mapping[str, Any]]]
 ) -> dict[str, Any]:
@@ -39,8 +35,9 @@ def summarise(
         `figures` (recipe to `errors`, a list over draws, with `mean` and `interval`; `classes` and
         `abstention` of the first draw, with intervals; `cross_fitted` where it is), `paired_difference`
         (baseline minus semi-supervised over draws, and which test images only one of the two gets right),
-        `generation` (recipe to the figures of its generated images, a list over draws), and the paths of
-        what the run leaves behind.
+        `generation` (recipe to the figures of its generated images, a list over draws), `export_baseline`
+        (the command that exports the baseline, where that errs less), and the paths of what the run leaves
+        behind.
 
     Raises:
         DataError: a result is missing or damaged, or was made from another one than that beside it.
@@ -92,6 +89,8 @@ def summarise(
             "by_draw": by_draw,
             "cross_fitted": figures[chosen]["cross_fitted"] is not None,
         }
+    better = better_baseline(document.get("paired_difference"))
+    document["export_baseline"] = better and _export_command(workspace, better)
     whole = (summary for node, summary in made if node.fold is None)
     document["splits"] = next((summary["splits"] for summary in whole if "splits" in summary), {})
     exported = workspace.result(config.seed, models.get(chosen, Model(chosen)), "export")
@@ -119,6 +118,8 @@ def show_summary(summary: Mapping[str, Any], workspace: Workspace, terminal: Ter
         terminal.say(how_tested(crossed))
     if paired := summary.get("paired_difference"):
         terminal.say(verdict(paired))
+    if command := summary["export_baseline"]:
+        terminal.say(f"The paired baseline errs less than what was exported. To export it: {command}")
     for label, key in (("classifier", "classifier"), ("generator", "generator")):
         if summary[key]:
             terminal.say(f"{label + ' (SavedModel):':28}{summary[key]}")
@@ -126,6 +127,10 @@ def show_summary(summary: Mapping[str, Any], workspace: Workspace, terminal: Ter
     terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workspace.root}")
     if summary["classifier"]:
         terminal.say(f"{'serve it:':28}ganpipe serve {summary['classifier']}")
+
+
+def _export_command(workspace: Workspace, recipe: str) -> str:
+    return f"ganpipe export --workdir {shlex.quote(str(workspace.root))} --recipe {recipe}"
 
 
 def _pair(low: float, high: float) -> list[float] | None:

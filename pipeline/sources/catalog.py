@@ -1,4 +1,7 @@
-"""Finds a source by what `--dataset NAME[:ARGUMENT]` says. A new source is a new file and a line here."""
+"""Finds a source by what `--dataset NAME[:ARGUMENT]` says.
+
+A new source is a new file and a line in `pipeline.sources.names`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, UsageError, unknown
+from pipeline.sources.names import SOURCES, split_place
 from pipeline.sources.source import Source
 from pipeline.terminal import Terminal
-
-# name to whether its argument is a path
-SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
-
 
 OTHER_NAMES = {"svhn": "svhn_cropped"}
 
@@ -49,9 +49,8 @@ def source_module(spec: str) -> str:
 
 def full_name(spec: str) -> str:
     """The source with its whole path, where its argument is one: the same from any folder."""
-    spec = in_full(spec)
-    name, _, argument = spec.partition(":")
-    return f"{name}:{Path(argument).expanduser().resolve()}" if argument and SOURCES.get(name) else spec
+    kind, place = split_place(in_full(spec))
+    return f"{kind}{Path(place).expanduser().resolve()}" if place else kind
 
 
 def open_source(

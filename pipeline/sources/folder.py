@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from pipeline.errors import DataError, UsageError
 from pipeline.images.formats import OPTIONAL, WORDS, unreadable
+from pipeline.sources.digests import digests_of
 from pipeline.sources.files import InputFile
 from pipeline.sources.folder_layout import FolderNames, check_classes, check_unlabelled, find_splits
 from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
@@ -72,12 +73,20 @@ class Folder(Source):
         return self.names
 
     def digest(self) -> str:
-        """Hex digest of the images' paths, sizes and times, and of the label file's bytes."""
+        """Hex digest of the images' paths and bytes, and of the label file's bytes.
+
+        A path counts although no pixel depends on it: it is what the prepared data call an image by, in
+        `provenance/`, and what the labels are compared by again.
+        """
         digest = hashlib.sha256(self.label_digest.encode())
         for split, files in sorted(self.files.items()):
+            whole = [file for file, _ in files if file.problem is None]
+            contents = iter(digests_of([self.root / file.path for file in whole]))
             for file, _ in files:
-                line = f"{split}\0{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem or ''}\n"
-                digest.update(line.encode())
+                said = file.problem if file.problem is not None else next(contents)
+                if isinstance(said, OSError):
+                    said = str(said.strerror)
+                digest.update(f"{split}\0{file.path}\0{said}\n".encode())
         # what is installed decides which of them can be read
         digest.update(self.read_here.encode())
         return digest.hexdigest()

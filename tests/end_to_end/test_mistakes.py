@@ -51,6 +51,13 @@ def test_refused_before_anything_is_written(ganpipe, tmp_path, arguments, code, 
     assert [path.name for path in left if path.name not in ("ganpipe.log", "config.yaml")] == []
 
 
+@pytest.mark.parametrize("command", ["run", "preprocess", "explain", "clean"])
+def test_a_folder_of_the_user_s_is_left_as_it_is(ganpipe, tmp_path, command):
+    (tmp_path / "report.html").write_text("mine")
+    assert "'report.html'" in message(ganpipe(command, "--workdir", tmp_path, code=2))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "mine")]
+
+
 @pytest.mark.parametrize("command", ["run", "preprocess"])
 def test_a_trained_model_is_not_lost_to_another_data_set(ganpipe, finished, digits_npz, command):
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.suffix in (".json", ".yaml")}

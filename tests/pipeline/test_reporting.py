@@ -4,11 +4,13 @@ import base64
 import dataclasses
 import io
 import itertools
+import json
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from export_fixtures import write_split
 from PIL import Image
 from scipy.stats import t
 
@@ -27,13 +29,14 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
 )
 from pipeline.reporting.report import write_report
+from pipeline.reporting.seen import seen_section
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.metrics.intervals import share_interval
-from ssgan_tf.records import DatasetInfo, iterate_records
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, iterate_records
 
 NAMES = ("zero", "one", "two")
 
@@ -328,3 +331,33 @@ def test_charts_are_the_same_bytes_and_need_nothing_else():
         assert text.startswith("<svg ") and text.rstrip().endswith("</svg>")
         assert 'href="http' not in text and "<script" not in text and "<b>" not in text
     assert "a $x$ &lt;b&gt;" in draw["errors"]()
+
+
+@pytest.mark.parametrize(
+    ("labelled", "shown"), [(0, (0, 12)), (3, (3, 9)), (10, (6, 6)), (15, (7, 5)), (20, (12, 0))]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_model_sees_the_first_images_of_both_kinds(tmp_path, labelled, shown, channels):
+    images = np.random.default_rng(0).integers(0, 256, (20, 5, 7, channels), np.uint8)
+    labels = np.where(np.arange(20) % 20 < labelled, 1, -1)[::-1]
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "source": {"name": "folder"},
+        "image_shape": [5, 7, channels],
+        "class_names": ["a", "b"],
+        "splits": {"train": write_split(tmp_path, "train", images, labels)},
+        "resize": "fit",
+        "background": 3,
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    seen = seen_section(DatasetInfo.load(tmp_path))
+    assert tuple(len(pictures) for _, pictures in seen["rows"]) == shown
+    for kind, (_, pictures) in zip((labels >= 0, labels < 0), seen["rows"], strict=True):
+        assert pictures == [picture(image) for image in images[kind][: len(pictures)]]
+    assert (seen["size"], seen["resize"], seen["background"]) == ("5 x 7", "fit", 3)
+    assert seen_section(replaced_source(tmp_path, document, "gaussian")) is None
+
+
+def replaced_source(folder, document, name):
+    (folder / "dataset.json").write_text(json.dumps({**document, "source": {"name": name}}))
+    return DatasetInfo.load(folder)

@@ -20,7 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.stages.train import stage as train
 from pipeline.stages.train.settings import TrainConfig
-from pipeline.stages.train.stage import check_training
+from pipeline.stages.train.stage import check_training, in_full
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
@@ -161,3 +161,12 @@ def test_the_remedy_follows_the_message():
     assert message(DataError("x is wrong.")) == "x is wrong."
     assert message(DamagedData("x is cut off.")) == "x is cut off. Run `ganpipe preprocess` again."
     assert message(NoLabels("no label.")).startswith("no label. Give labels (--labels-per-class")
+
+
+def test_two_ways_of_asking_for_the_same_training_are_equal():
+    plain = in_full(TrainConfig(), {})
+    assert plain == in_full(TrainConfig(batch_size=64, average_decay=0.999), {"loss": "k_logits"})
+    assert plain != in_full(TrainConfig(preset="full"), {})
+    # how many steps none stands for depends on the data
+    assert plain["steps"] is None
+    assert in_full(TrainConfig(steps=3), {"steps": 9}) == in_full(TrainConfig(), {"steps": 3})

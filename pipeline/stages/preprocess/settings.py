@@ -8,7 +8,8 @@ from typing import Any
 from pipeline.beam import modes
 from pipeline.beam.modes import IN_MEMORY
 from pipeline.sources.name_list import is_list_of_names, split_names
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
+from pipeline.sources.names import split_place
+from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole, whole_text
 from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
@@ -20,15 +21,19 @@ class DataConfig:
         "digits",
         "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
         affects_result=False,
+        place=split_place,
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False
+        None, "where tensorflow_datasets keeps prepared data", affects_result=False, place=whole_text
     )
-    labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    labels: str | None = setting(
+        None, "CSV file of path,label for folder:PATH", affects_result=False, place=whole_text
+    )
     test_labels: str | None = setting(
         None,
         "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
         affects_result=False,
+        place=whole_text,
     )
     classes: str | None = setting(
         None,
@@ -40,7 +45,9 @@ class DataConfig:
         "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
         Rule("different names of folders with commas between", is_list_of_names),
     )
-    yes: bool = setting(False, "take the classes as they are, whatever is doubtful", affects_result=False)
+    yes: bool = setting(
+        False, "take the classes as they are, whatever is doubtful", affects_result=False, remembered=False
+    )
     labels_per_class: int | str | None = setting(
         None,
         "labels kept for each class: a number or 'all'; default: all, but 10 of the bundled digits",
@@ -58,6 +65,7 @@ class DataConfig:
         None,
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
+        place=whole_text,
     )
     image_size: int | None = setting(
         None,

@@ -15,6 +15,8 @@ and dataset.json, which training reads, the folder gets
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +42,7 @@ from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan
+from pipeline.stages.preprocess.scan import Scan, Scanned
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
@@ -68,7 +70,8 @@ def run(
         fold: of the draw, from 0 to `config.fold_count`; None: the whole.
 
     Returns:
-        The document that dataset.json holds.
+        The document that dataset.json holds, and in `stands_for` what settings without a value stand for in
+        this source.
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
@@ -152,7 +155,8 @@ def run(
         _warn(drawn, terminal)
         for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
-    return document
+    own_budget = source.labels_per_class or "all"
+    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
 
 
 def _open(config: DataConfig) -> Source:
@@ -170,6 +174,15 @@ def _budget(config: DataConfig, source: Source, terminal: Terminal) -> DataConfi
             "--labels-per-class (a number, or all) and --labeled-rate say otherwise"
         )
     return replace(config, labels_per_class=own)
+
+
+def _own_shape(scanned: Mapping[str, Sequence[Scanned]]) -> dict[str, int]:
+    _, _, channels = image_shape(scanned, size=1, channels=None)
+    with suppress(DataError):
+        height, width, _ = image_shape(scanned, size=None, channels=None)
+        if height == width:
+            return {"image_size": height, "channels": channels}
+    return {"channels": channels}
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:

@@ -13,20 +13,29 @@ class TrainConfig:
     """Settings of `ganpipe train` that hold for every recipe."""
 
     recipe: str = setting("ssgan", "the system to train")
+    # what it stands for decides the result
     preset: str = setting(
         "small",
         "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
         "full (its whole size, with our changes)",
+        affects_result=False,
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
     replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
     workers: str | None = setting(
-        None, "host:port,... of all workers of multiworker; default: TF_CONFIG", affects_result=False
+        None,
+        "host:port,... of all workers of multiworker; default: TF_CONFIG",
+        affects_result=False,
+        remembered=False,
     )
     worker_index: int | None = setting(
-        None, "which of the workers this is; 0 is the chief, which writes", at_least(0), affects_result=False
+        None,
+        "which of the workers this is; 0 is the chief, which writes",
+        at_least(0),
+        affects_result=False,
+        remembered=False,
     )
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")

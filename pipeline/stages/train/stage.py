@@ -83,6 +83,32 @@ def _fitted(settings: Any, info: DatasetInfo) -> dict[str, int]:
     return fitted | ({"steps": steps} if steps < settings.steps else {})
 
 
+def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides the result and is not given: of the preset, the recipe and the loop.
+
+    The number of steps is left None where none is given: it can depend on the data, and the summary of a
+    training says what it stands for.
+
+    Raises:
+        UsageError: a setting that the recipe does not allow.
+    """
+    planned = check_training(config, recipe_settings)
+    settings = planned.recipe.describe(planned.settings)
+    settings.pop("steps")
+    return {
+        "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
+        "batch_size": settings.pop("batch_size"),
+        "average_decay": planned.options.average_decay,
+        "settings": settings,
+    }
+
+
+def _default_steps(config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo) -> int:
+    """What the number of steps is where none is given."""
+    others = {name: value for name, value in recipe_settings.items() if name != "steps"}
+    return check_training(dataclasses.replace(config, steps=None), others, info).options.steps
+
+
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
     from ssgan_tf.systems.recipe import DataSpec
 
@@ -137,7 +163,8 @@ def run(
         stop: ends the run early, after a checkpoint, when set.
 
     Returns:
-        Summary: recipe, steps, parameters, last losses.
+        Summary: recipe, steps, parameters, last losses, and in `stands_for` the number of steps where none
+        is given.
 
     Raises:
         UsageError: a setting that the recipe or the machine does not allow.
@@ -212,4 +239,5 @@ def run(
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
         "last": {name: value for name, value in latest.items() if name != SPEED},
+        "stands_for": {"steps": _default_steps(config, recipe_settings, info)},
     }
