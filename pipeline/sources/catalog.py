@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError, UsageError, unknown
-from pipeline.sources.source import Source
+
+if TYPE_CHECKING:
+    from pipeline.sources.source import Source
 
 # name to whether its argument is a path
 SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}

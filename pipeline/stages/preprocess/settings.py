@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.beam.modes import IN_MEMORY, MODES
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
+from ssgan_tf.declare import CONTENT, FILE, FOLDER, Rule, at_least, between, one_of, setting, whole
 
 
 @dataclass(frozen=True)
@@ -13,12 +13,17 @@ class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
     dataset: str = setting(
-        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian", affects_result=False
+        "digits",
+        "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        affects_result=False,
+        takes="SOURCE",
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False
+        None, "where tensorflow_datasets keeps prepared data", affects_result=False, takes=FOLDER
     )
-    labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    labels: str | None = setting(
+        None, "CSV file of path,label for folder:PATH", affects_result=False, takes=FILE
+    )
     labels_per_class: int | str | None = setting(
         None,
         "labels kept for each class: a number or 'all'; default: all where the source has "
@@ -27,16 +32,18 @@ class DataConfig:
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
         ),
+        takes="[INTEGER|all]",
     )
     labeled_rate: float | None = setting(
         None,
         "share of the labels kept, stratified",
-        Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
+        Rule("a share in (0, 1]", lambda v: 0 < v <= 1, limits="0<x<=1"),
     )
     labelled_keys: str | None = setting(
         None,
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
+        takes=FILE,
     )
     image_size: int | None = setting(
         None, "side of the square record images; default: the source's own size", at_least(4)
@@ -44,11 +51,12 @@ class DataConfig:
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
         "white",
-        "what shows through transparent pixels: white, black, or a grey level",
+        "what shows through transparent pixels: white, black, or a grey level from 0 to 255",
         Rule(
             "white, black, or a grey level from 0 to 255",
             lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
         ),
+        takes="[white|black|INTEGER]",
     )
     test_rate: float = setting(
         0.2,
@@ -58,7 +66,7 @@ class DataConfig:
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
-        Rule("a share in [0, 1)", lambda v: 0 <= v < 1),
+        Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
     )
     shards: int = setting(
         8,
@@ -66,8 +74,16 @@ class DataConfig:
         whole(1, 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
-    workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
+    runner: str = setting(
+        IN_MEMORY,
+        "how Beam runs the pass over the images: in this process, or in worker processes",
+        one_of(*MODES),
+        affects_result=False,
+        group="devices",
+    )
+    workers: int = setting(
+        2, "worker processes of multi_processing", at_least(1), affects_result=False, group="devices"
+    )
 
     @property
     def background_level(self) -> int:
