@@ -15,7 +15,7 @@ from pipeline import options, shell_completion
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.stages import NAMES, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
-from pipeline.errors import GanpipeError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, exit_code, message, writing_to
 from pipeline.option_values import Place, Value
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
@@ -56,6 +56,7 @@ def main() -> None:
                                      folders, photos/cat/*.jpg, without --labels
       ganpipe serve ganpipe-run/seed-0/ssgan/export/classifier
                                      then try it in a browser at http://127.0.0.1:8501
+      ganpipe recipes                what can be trained
       ganpipe COMMAND --help         what a command takes
     """
 
@@ -191,6 +192,32 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
         click.echo(f"{decision.node.name}: {'reused' if decision.reused else 'would run'}")
         for reason in decision.reasons:
             click.echo(f"    {reason}")
+
+
+@main.command()
+@click.argument("name", required=False, type=options.VALUES["train.recipe"], metavar="[NAME]")
+@click.option(
+    "--preset",
+    cls=Option,
+    group="training",
+    type=options.VALUES["train.preset"],
+    help="the preset whose layers are listed; default: the first of the recipe's",
+)
+@click.option("--json", "as_json", cls=Option, group="output", is_flag=True, help="print it as JSON")
+def recipes(name: str | None, preset: str | None, as_json: bool) -> None:
+    """List the recipes that can be trained; with a NAME explain one: settings, layers, losses, source."""
+    from pipeline import recipe_pages
+
+    if name is None:
+        if preset is not None:
+            raise UsageError("--preset belongs to one recipe: ganpipe recipes NAME --preset PRESET.")
+        found: Any = recipe_pages.overview()
+        text = recipe_pages.show_overview(found)
+    else:
+        with quiet_libraries(None):
+            found = recipe_pages.explain(name, preset)
+            text = recipe_pages.show(found)
+    click.echo(json.dumps(found, indent=1) if as_json else text)
 
 
 @main.command()

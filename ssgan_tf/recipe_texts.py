@@ -19,6 +19,7 @@ from pathlib import Path
 from ssgan_tf import recipes
 
 _FIELD = re.compile(r"([A-Z][a-z]+):\s+(.*)")
+_INDENT = 11
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_text(name: str) -> RecipeText:
         if match := _FIELD.fullmatch(line):
             current = found[match[1]] = [match[2]]
         else:
-            current.append(line.strip())
+            current.append(line.removeprefix(" " * _INDENT))
     fields = {key: ("\n" if key == "Losses" else " ").join(lines) for key, lines in found.items()}
     return RecipeText(summary, fields, story)
 

@@ -9,18 +9,22 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest, sha256_of
 from pipeline.chain.code import code_digests
 from pipeline.chain.config import RunConfig
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
+from pipeline.chain.labels_needed import check_labels
 from pipeline.chain.stages import SOURCE, STAGES, Stage, stage_named
 from pipeline.errors import UsageError
 from pipeline.interrupts import StopEvent
 from pipeline.terminal import Terminal
 from pipeline.workspace import Model, Workspace
 from ssgan_tf.declare import CONTENT
+
+if TYPE_CHECKING:
+    from ssgan_tf.systems.recipe import Recipe
 
 Action = Callable[[Path, Terminal], dict[str, Any]]
 
@@ -91,7 +95,7 @@ def plan_run(config: RunConfig, workspace: Workspace, stop: StopEvent | None = N
         settings = {**config.recipe, "of": config.train.recipe}
         baseline: RunConfig = dataclasses.replace(config, **{"train": train, "recipe": settings})
         models.append((baseline, chosen_model(baseline), False))
-    source = open_input(config)
+    source = open_input(config, recipe)
     nodes: list[Node] = []
     for seed in range(config.seed, config.seed + config.draws):
         of_draw = {SOURCE: source}
@@ -152,17 +156,23 @@ def chosen_model(config: RunConfig) -> Model:
     return Model(recipe.name, recipe.pair(config.recipe))
 
 
-def open_input(config: RunConfig) -> Input:
+def open_input(config: RunConfig, recipe: Recipe | None = None) -> Input:
     """Opens the source far enough to know its digest.
+
+    Args:
+        config: names the source.
+        recipe: what will be trained on it, where that is known.
 
     Raises:
         UsageError: unknown data set.
-        DataError: the source cannot be read.
+        DataError: the source cannot be read, or has no label where the recipe learns from labels.
     """
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
     source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    if recipe is not None:
+        check_labels(source, data.dataset, recipe)
     origin = {"dataset": full_name(data.dataset)}
     if data.labels:
         origin["labels"] = str(Path(data.labels).expanduser().resolve())

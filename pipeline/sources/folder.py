@@ -22,7 +22,7 @@ from pipeline.images.formats import WORDS
 from pipeline.sources.files import InputFile
 from pipeline.sources.folder_layout import check_classes, class_of, find_splits
 from pipeline.sources.image_tree import ImageFile, inside, list_images
-from pipeline.sources.label_file import check_paths, read_label_file
+from pipeline.sources.label_file import check_paths, read_label_file, ways_to_label
 from pipeline.sources.source import Item, Source, class_order
 
 
@@ -84,6 +84,12 @@ class Folder(Source):
         """Path and label of every file, from the listing: none is read."""
         for file, label in self.files[split]:
             yield file.path, label
+
+    def ways_to_label(self) -> list[str]:
+        """A label file or class folders, with names of files that are there."""
+        if self.label_digest:
+            return ["Fill the column label of the label file: it is empty in every row."]
+        return ways_to_label(self.root, [file.path for file, _ in self.files["train"]])
 
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:

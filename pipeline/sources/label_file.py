@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError, did_you_mean
 from pipeline.sources.files import InputFile
@@ -83,3 +84,24 @@ def check_paths(labels: Mapping[str, str], known: Mapping[str, object], *, file:
             f"label file {str(file.path)!r} names images that are not in the folder: "
             f"{wrong[0]!r}{more}.{near}"
         )
+
+
+def ways_to_label(root: Path, paths: Sequence[str]) -> list[str]:
+    """How the images of a folder get labels, each way with the lines to write or type.
+
+    Args:
+        root: the folder.
+        paths: of its images, relative to it; the first and the last serve as examples.
+    """
+    examples = list(zip(dict.fromkeys((paths[0], paths[-1])), ("cat", "dog"), strict=False))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("path", "label"), *examples])
+    rows = "".join(f"      {line}\n" for line in text.getvalue().splitlines())
+    moves = [(shlex.quote(str(root / path)), shlex.quote(str(root / name))) for path, name in examples]
+    commands = "".join(f"      mkdir -p {folder} && mv {path} {folder}/\n" for path, folder in moves)
+    return [
+        f"Write a label file, say labels.csv, and add --labels labels.csv:\n{rows}"
+        "  with a row for each image whose class you know; the others count as unlabelled.",
+        f"Or make a folder for each class:\n{commands}"
+        "  an image that stays where it is counts as unlabelled.",
+    ]

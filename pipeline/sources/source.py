@@ -76,6 +76,10 @@ class Source(abc.ABC):
             DataError: a file that lists or holds the items is missing or damaged.
         """
 
+    def ways_to_label(self) -> list[str]:
+        """How labels can be given to a source that has none, each way in one text; none by default."""
+        return []
+
     def labels(self, split: str) -> Iterator[tuple[str, int]]:
         """Yields place and label (-1 where there is none) of every item of a split, in the source's order.
 

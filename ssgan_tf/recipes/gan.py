@@ -4,6 +4,10 @@ Settings:  data.dataset=idx:FOLDER train.histogram_every=100 train.image_every=1
 Cost:      10,000 steps of 128 images, half a minute on two cores.
 Expected:  digits of all ten classes by an independent classifier, the rarest with 6 to 8 % of the samples,
            4 to 7 % of the class mass missing.
+Losses:    D, a logit; x real images, G(z) generated ones; E the mean over the batch
+           D minimises  E softplus(-D(x)) + E softplus(D(G(z)))
+                        + gradient_penalty / 2 E |dD(x)/dx|^2
+           G minimises  E softplus(-D(G(z)))
 
 Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. The documented form has one
 rate of 1e-3 for both networks, Adam's usual beta_1 0.9 and beta_2 0.999, and no penalty
