@@ -18,6 +18,8 @@ from pipeline.images.decoding import decode, record_images
 from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.document import image_shape, sizes_in_words
+from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
@@ -97,13 +99,20 @@ def test_a_block_is_resized_like_its_images_one_by_one():
     np.testing.assert_array_equal(block, [record_images(image[None], (16, 16, 1))[0] for image in images])
 
 
-def test_images_of_several_sizes_ask_for_one(tmp_path):
+def test_images_of_several_sizes_or_of_a_larger_one_become_squares_of_64(tmp_path):
     tree(tmp_path / "in")
     (tmp_path / "in" / "cat" / "x.png").write_bytes(encoded(colours(9, 7, 8)))
-    with pytest.raises(DataError, match=r"12 x 10 .*'cat/x.png' is 7 x 8.*--image-size"):
-        prepare(tmp_path / "out", tmp_path / "in")
-    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=8)
+    assert prepare(tmp_path / "out", tmp_path / "in")[0]["image_shape"] == [64, 64, 3]
+    document, _ = prepare(tmp_path / "smaller", tmp_path / "in", image_size=8)
     assert document["image_shape"] == [8, 8, 3]
+
+
+@pytest.mark.parametrize(("side", "expected"), [(64, 64), (65, 64), (224, 64)])
+def test_the_size_of_records_follows_the_images_up_to_64(side, expected):
+    rows = [Scanned("d", "c", "a", 0, side, side, 3, "")]
+    assert image_shape({"train": rows}, size=None, channels=None) == (expected, expected, 3)
+    assert image_shape({"train": rows}, size=96, channels=1) == (96, 96, 1)
+    assert sizes_in_words({"train": rows}) == f"{side} x {side}"
 
 
 def test_grey_images_stay_grey_until_one_has_colour(tmp_path):

@@ -91,6 +91,18 @@ def test_what_can_train_passes(recipe, data):
     assert planned.settings.batch_size == 6
 
 
+def test_few_images_are_shown_400_times_by_default_and_as_often_to_the_baseline():
+    few = described(count=40)
+    for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
+        planned = check_training(TrainConfig(recipe=recipe), settings, few)
+        assert planned.settings.steps == planned.options.steps == 400 * 40 // 64
+        assert planned.fewer_steps
+        longer = check_training(TrainConfig(recipe=recipe, steps=999), settings, few)
+        assert longer.settings.steps == 999 and not longer.fewer_steps
+        many = check_training(TrainConfig(recipe=recipe), settings, described(count=1437))
+        assert many.settings.steps == check_training(TrainConfig(recipe=recipe), settings).settings.steps
+
+
 def test_defaults_of_the_loop_stand_in_one_place():
     loop = LoopOptions(steps=1)
     for field in dataclasses.fields(LoopOptions):

@@ -23,34 +23,39 @@ from ssgan_tf.file_names import DATASET
 from ssgan_tf.whole_files import write_whole
 
 SPLITS = ("train", "test", "validation")
+DEFAULT_SIDE = 64
 
 
 def image_shape(
     scanned: Mapping[str, Sequence[Scanned]], *, size: int | None, channels: int | None
 ) -> tuple[int, int, int]:
-    """Returns the records' (H, W, C): as asked for, else as the source has them.
+    """Returns the records' (H, W, C): as asked for, else as the source has them, within `DEFAULT_SIDE`.
+
+    Images of several sizes, or of a larger one, become squares of 64 pixels where nothing else is asked for:
+    photos straight from a camera have thousands, and training on those takes days.
 
     Raises:
-        DataError: no size was asked for and the images have more than one; names two of them.
+        DataError: the source has no usable image.
     """
     usable = [row for rows in scanned.values() for row in rows if not row.reason]
     if channels is None:
         channels = 1 if all(row.channels <= 2 for row in usable) else 3
     if size is not None:
         return size, size, channels
-    first: dict[tuple[int, int], str] = {}
-    for row in usable:
-        first.setdefault((row.height, row.width), row.place)
-        if len(first) == 2:
-            (one, place), (other, another) = first.items()
-            raise DataError(
-                f"the images have different sizes: {place!r} is {one[0]} x {one[1]} (height x width), "
-                f"{another!r} is {other[0]} x {other[1]}. Say to which size to bring them: --image-size."
-            )
     if not usable:
         raise DataError("the source has no usable image, so its size is not known.")
-    (height, width), _ = first.popitem()
+    sizes = {(row.height, row.width) for row in usable}
+    height, width = max(sizes)
+    if len(sizes) > 1 or max(height, width) > DEFAULT_SIDE:
+        return DEFAULT_SIDE, DEFAULT_SIDE, channels
     return height, width, channels
+
+
+def sizes_in_words(scanned: Mapping[str, Sequence[Scanned]]) -> str:
+    """Says which sizes the source's images have, as height x width."""
+    sizes = {(row.height, row.width) for rows in scanned.values() for row in rows if not row.reason}
+    smallest, largest = (f"{h} x {w}" for h, w in (min(sizes, key=math.prod), max(sizes, key=math.prod)))
+    return smallest if len(sizes) == 1 else f"{smallest} to {largest}"
 
 
 def dataset_document(

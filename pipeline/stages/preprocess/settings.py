@@ -14,7 +14,7 @@ class DataConfig:
 
     dataset: str = setting(
         "digits",
-        "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
         affects_result=False,
         takes="SOURCE",
     )
@@ -46,7 +46,10 @@ class DataConfig:
         takes=FILE,
     )
     image_size: int | None = setting(
-        None, "side of the square record images; default: the source's own size", at_least(4)
+        None,
+        "side of the square record images; default: the source's own size, 64 where it has several or larger "
+        "ones",
+        at_least(4),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(

@@ -31,6 +31,7 @@ from pipeline.stages.preprocess.document import (
     image_shape,
     provenance_document,
     save,
+    sizes_in_words,
 )
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
@@ -85,6 +86,12 @@ def run(
             drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
             check_draw(drawn, class_names, config)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
+
+            if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
+                drawn.notes.append(
+                    f"the images, {sizes} pixels, become {shape[0]} x {shape[1]}; --image-size N says "
+                    "otherwise (larger ones show more and take longer)."
+                )
 
             order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
             order = {split: members for split, members in order.items() if members}

@@ -20,21 +20,27 @@ if TYPE_CHECKING:
     from ssgan_tf.systems.recipe import Recipe, System
 
 SPEED = "examples/s"
+# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
+PASSES = 400
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What would be trained: the recipe and its settings, and the loop's."""
+    """What would be trained: the recipe, its settings and the loop's; whether few images cut the steps."""
 
     recipe: Recipe
     settings: Any
     options: LoopOptions
+    fewer_steps: bool = False
 
 
 def check_training(
     config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
 ) -> Planned:
     """Checks all that can be known before the first step; builds no network and starts no device.
+
+    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
+    more than show each of them 400 times.
 
     Args:
         config: strategy, precision, intervals.
@@ -50,16 +56,26 @@ def check_training(
 
     recipe = load_recipe(config.recipe)
     chosen = {"steps": config.steps, "batch_size": config.batch_size}
-    settings = recipe.configure(
-        config.preset, {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
-    )
+    overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
+    settings = recipe.configure(config.preset, overrides)
+    fewer = False
+    if info is not None and recipe.needs_labels and "steps" not in overrides:
+        enough = _steps_that_do(info, settings.batch_size)
+        if fewer := enough < settings.steps:
+            settings = recipe.configure(config.preset, {**overrides, "steps": enough})
     decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
     values |= {"steps": settings.steps, "average_decay": decay}
-    planned = Planned(recipe, settings, LoopOptions(**{k: v for k, v in values.items() if v is not None}))
+    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
+    planned = Planned(recipe, settings, loop, fewer)
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
+
+
+def _steps_that_do(info: DatasetInfo, batch_size: int) -> int:
+    """Steps after which every training image was seen 400 times."""
+    return max(1, -(-PASSES * info.splits.get("train", {}).get("count", 0) // batch_size))
 
 
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
@@ -134,6 +150,12 @@ def run(
     info = DatasetInfo.load(data)
     planned = check_training(config, recipe_settings, info)
     recipe, settings, options = planned.recipe, planned.settings, planned.options
+    if planned.fewer_steps:
+        count = info.splits["train"]["count"]
+        terminal.say(
+            f"  {settings.steps} steps: they show each of the {count} training images {PASSES} times "
+            "(--steps says otherwise)"
+        )
     strategy = make_strategy(
         config.strategy,
         config.replicas,
