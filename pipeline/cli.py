@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -213,15 +214,16 @@ def recipes(name: str | None, preset: str | None, as_json: bool) -> None:
     """List the recipes that can be trained; with a NAME explain one: settings, layers, losses, source."""
     from pipeline import recipe_pages
 
+    width = min(recipe_pages.WIDTH, shutil.get_terminal_size((recipe_pages.WIDTH, 24)).columns)
     if name is None:
         if preset is not None:
             raise UsageError("--preset belongs to one recipe: ganpipe recipes NAME --preset PRESET.")
         found: Any = recipe_pages.overview()
-        text = recipe_pages.show_overview(found)
+        text = recipe_pages.show_overview(found, width)
     else:
         with quiet_libraries(None):
             found = recipe_pages.explain(name, preset)
-            text = recipe_pages.show(found)
+            text = recipe_pages.show(found, width)
     click.echo(json.dumps(found, indent=1) if as_json else text)
 
 

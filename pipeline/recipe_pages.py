@@ -12,6 +12,7 @@ import click
 from ssgan_tf.recipe_texts import preset_names, read_text
 from ssgan_tf.recipes import recipe_names
 
+# of the text, in characters, where the terminal is not narrower
 WIDTH = 100
 # of the images that a recipe's layers are listed for: those of MNIST
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -34,9 +35,9 @@ def overview() -> list[dict[str, Any]]:
     return found
 
 
-def show_overview(recipes: Sequence[dict[str, Any]]) -> str:
-    """The overview as text."""
-    formatter = click.HelpFormatter(width=WIDTH)
+def show_overview(recipes: Sequence[dict[str, Any]], width: int = WIDTH) -> str:
+    """The overview as text, in lines of at most `width` characters."""
+    formatter = click.HelpFormatter(width=width)
     for recipe in recipes:
         with formatter.section(recipe["name"]):
             formatter.write_text(recipe["summary"])
@@ -107,9 +108,9 @@ def _allowed(rule: Any) -> str:
     return ", ".join(map(str, rule.choices)) or rule.limits or rule.words
 
 
-def show(page: dict[str, Any]) -> str:
-    """One recipe as text."""
-    formatter = click.HelpFormatter(width=WIDTH)
+def show(page: dict[str, Any], width: int = WIDTH) -> str:
+    """One recipe as text, in lines of at most `width` characters; formulas may be longer."""
+    formatter = click.HelpFormatter(width=width)
     formatter.write_text(f"{page['name']}: {page['summary']}")
     with formatter.section("In short"):
         rows = [("labels", page["labels"]), ("presets", ", ".join(page["presets"]))]
@@ -124,10 +125,10 @@ def show(page: dict[str, Any]) -> str:
         formatter.getvalue().rstrip("\n"),
         "",
         "Source:",
-        *_filled(page["source"]),
+        *_filled(page["source"], width),
         "",
         "Settings:",
-        _table(header, rows_of_settings),
+        _table(header, rows_of_settings, width),
     ]
     parts += ["", "Losses:", *(f"  {line}" for line in page["losses"])]
     of = page["layers_of"]
@@ -152,12 +153,13 @@ def show(page: dict[str, Any]) -> str:
                     ]
                     for row in rows
                 ],
+                width,
             ),
         ]
     return "\n".join(parts)
 
 
-def _filled(text: str) -> Iterator[str]:
+def _filled(text: str, width: int) -> Iterator[str]:
     """The lines of paragraphs and of the lists in them, filled anew."""
     for number, paragraph in enumerate(text.split("\n\n")):
         head, *items = paragraph.split("\n- ")
@@ -166,7 +168,7 @@ def _filled(text: str) -> Iterator[str]:
         for begin, part in [("", head), *(("- ", item) for item in items)]:
             after = " " * len(begin)
             yield from textwrap.wrap(
-                " ".join(part.split()), WIDTH - 2, initial_indent=f"  {begin}", subsequent_indent=f"  {after}"
+                " ".join(part.split()), width, initial_indent=f"  {begin}", subsequent_indent=f"  {after}"
             )
 
 
@@ -174,7 +176,7 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
     from rich.console import Console
     from rich.table import Table
 
@@ -183,7 +185,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         table.add_column(title, overflow="fold", max_width=16 if title == "allowed" else None)
     for row in rows:
         table.add_row(*row)
-    console = Console(width=WIDTH - 2, color_system=None, markup=False, highlight=False)
+    console = Console(width=width - 2, color_system=None, markup=False, highlight=False)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(f"  {line}".rstrip() for line in captured.get().splitlines())
