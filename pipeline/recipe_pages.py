@@ -156,6 +156,7 @@ def show(page: dict[str, Any], width: int = WIDTH) -> str:
                 width,
             ),
         ]
+    parts += ["", "What holds nothing and is no layer (a ReLU called by itself, an average) is not named."]
     return "\n".join(parts)
 
 
