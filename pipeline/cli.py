@@ -16,7 +16,7 @@ from pipeline import options, shell_completion
 from pipeline.chain.config import RunConfig, load_config
 from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
-from pipeline.errors import GanpipeError, UsageError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.option_values import Place, Value
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
@@ -38,6 +38,11 @@ class Commands(Group):
         except GanpipeError as error:
             click.echo(f"error: {message(error)}", err=True)
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if (text := bad_path(error)) is None:
+                raise
+            click.echo(f"error: {text}", err=True)
+            ctx.exit(exit_code(UsageError()))
 
 
 @click.group(
@@ -64,7 +69,7 @@ def main() -> None:
 
 @contextmanager
 def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
-    """The terminal of a command, with the libraries' output in the working folder's log."""
+    """The terminal of a command that writes, with the libraries' output in the working folder's log."""
     workdir, log = workspace.root, workspace.log
     fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     with writing_to(workdir):
@@ -120,7 +125,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
     config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
     check_force(force)
     with _session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_source, execute_all
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
@@ -131,6 +136,7 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
+            check_free(nodes)
             with writing_to(workdir):
                 save_config(config, workspace)
             made = execute_all(nodes, terminal, force)
@@ -188,7 +194,8 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
     if config_file is None and workspace.config.is_file():
         config_file = workspace.config
     config = _config(config_file, overrides, seed, values)
-    with _session(workspace, quiet):
+    # it only looks: a working folder that is not there, or cannot be written to, stays as it is
+    with quiet_libraries(None):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 
@@ -207,7 +214,7 @@ def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> 
     cls=Option,
     group="training",
     type=options.VALUES["train.preset"],
-    help="the preset whose layers are listed; default: the first of the recipe's",
+    help="the preset whose layers are listed; default: the one that is trained by default",
 )
 @click.option("--json", "as_json", cls=Option, group="output", is_flag=True, help="print it as JSON")
 def recipes(name: str | None, preset: str | None, as_json: bool) -> None:

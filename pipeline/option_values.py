@@ -58,7 +58,9 @@ class Place(Value):
     """A FILE or a FOLDER, given on as a `Path`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path, which need not be there."""
+        """The path, which need not be there; an empty folder, of a shell variable not set, is a mistake."""
+        if self.takes == FOLDER and value == "":
+            self.fail("it is empty, and must name a folder ('.' is the current one).", param, ctx)
         return Path(value)
 
 

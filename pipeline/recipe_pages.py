@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pipeline.stages.train.settings import TrainConfig
 from ssgan_tf.recipe_texts import preset_names, read_text
 from ssgan_tf.recipes import recipe_names
 
@@ -69,7 +70,8 @@ def explain(
 
     recipe = load_recipe(name)
     presets = preset_names(name)
-    chosen = preset or presets[0]
+    usual = TrainConfig.preset
+    chosen = preset or (usual if usual in presets else presets[0])
     settings = recipe.configure(chosen, {})
     planned = recipe.reproduction.settings if recipe.reproduction else {}
     if planned.get("data.dataset") == "gaussian":
@@ -166,6 +168,10 @@ def _filled(text: str, width: int) -> Iterator[str]:
         head, *items = paragraph.split("\n- ")
         if number:
             yield ""
+        if paragraph.startswith("|"):
+            # a table keeps its lines
+            yield from (f"  {line}" for line in paragraph.splitlines())
+            continue
         for begin, part in [("", head), *(("- ", item) for item in items)]:
             after = " " * len(begin)
             yield from textwrap.wrap(

@@ -10,7 +10,7 @@ WORKDIR/seed-0/ssgan/supervised/train, ...   the paired baseline of ssgan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ SAMPLES_FILE = "samples.png"
 LABELLED_FILE = "labelled.txt"
 CLASSIFIER = "classifier"
 GENERATOR = "generator"
+LOG = "ganpipe.log"
 _SEED = "seed-"
 
 
@@ -62,7 +63,7 @@ class Workspace:
     @property
     def log(self) -> Path:
         """What the libraries had to say."""
-        return self.root / "ganpipe.log"
+        return self.root / LOG
 
     def draw(self, seed: int) -> Path:
         """The folder of the label draw with a seed."""
@@ -86,5 +87,14 @@ class Workspace:
 
     def draws(self) -> Iterator[Path]:
         """The folders of the draws that are there, in the order of their seeds."""
-        found = [path for path in self.root.glob(f"{_SEED}*") if path.name.removeprefix(_SEED).isdecimal()]
+        found = [path for path in self.root.glob(f"{_SEED}*") if _is_draw(path.name)]
         yield from sorted(found, key=lambda path: int(path.name.removeprefix(_SEED)))
+
+
+def draws_among(names: Collection[str]) -> set[str]:
+    """Names, of all that lie in a folder, those that are draws': none where it is no working folder."""
+    return {name for name in names if _is_draw(name)} if LOG in names else set()
+
+
+def _is_draw(name: str) -> bool:
+    return name.startswith(_SEED) and name.removeprefix(_SEED).isdecimal()

@@ -4,14 +4,14 @@
 class TrainConfig:
     steps: int = setting(500, "training steps", at_least(1))
 
-build(TrainConfig, {"steps": 0})    # UsageError: steps must be a whole number from 1; got 0.
+build(TrainConfig, {"steps": 0})    # UsageError: steps must be a whole number from 1 to 2147483647; got 0.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -19,6 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ssgan_tf.errors import UsageError, did_you_mean
+
+# of a length that the largest setting does not reach
+_WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.?[0-9]*)([eE][-+]?[0-9]{1,9})?")
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class Rule:
 
 
 def at_least(low: int) -> Rule:
-    """Allows whole numbers from `low`."""
-    return Rule(f"a whole number from {low}", lambda value: value >= low, limits=f"x>={low}")
+    """Allows whole numbers from `low`, as far as TensorFlow's int32 goes."""
+    return whole(low, LARGEST)
 
 
 def between(low: float, high: float) -> Rule:
@@ -59,7 +64,7 @@ def whole(low: int, high: int) -> Rule:
     return Rule(
         f"a whole number from {low} to {high}",
         lambda value: low <= value <= high,
-        limits=f"{low}<=x<={high}",
+        limits=f"{low}<=x<={high}" if high < LARGEST else f"x>={low}",
     )
 
 
@@ -191,19 +196,16 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
     if value is None and type(None) in allowed:
         return None
     if typing.get_origin(hint) is not None and not union:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping | None):
             raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
-        return dict(value)
-    if int in allowed and isinstance(value, str):
-        # a command line gives text only
-        with contextlib.suppress(ValueError):
-            value = int(value)
+        return dict(value or {})
+    if int in allowed and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        # a command line gives text only; int() takes more than people write: 2_0, and more digits than ours
+        value = int(value)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if float in allowed and isinstance(value, str):
-        # YAML 1.1 reads 1e-3 (no dot) as text
-        with contextlib.suppress(ValueError):
-            value = float(value)
+    if float in allowed and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
     kinds = tuple(kind for kind in allowed if kind is not type(None))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         want = " or ".join(
@@ -212,10 +214,10 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
             ]
             for kind in kinds
         )
-        raise UsageError(f"{name} must be {rule.words if rule else want}; got {value!r}.")
+        raise UsageError(f"{name} must be {rule.words if rule else want}; got {_shown(value)}.")
     if rule is not None and not rule.holds(value):
         raise UsageError(
-            f"{name} must be {rule.words}; got {value!r}."
+            f"{name} must be {rule.words}; got {_shown(value)}."
             + (
                 did_you_mean(value, list(map(str, rule.choices)) or rule.words.split(", "))
                 if isinstance(value, str)
@@ -223,3 +225,8 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
             )
         )
     return value
+
+
+def _shown(value: Any, longest: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"

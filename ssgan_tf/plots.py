@@ -54,10 +54,11 @@ def save_curves(path: Path, values: Mapping[str, np.ndarray]) -> None:
 
     Args:
         path: the file.
-        values: name to float [steps]; names that end in "accuracy" share the second panel. From 1,000
-            steps on, each point is the mean over a block of steps.
+        values: name to float [steps]; names that end in "accuracy" share the second panel, in percent. From
+            1,000 steps on, each point is the mean over a block of steps.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     rates = {name: series for name, series in values.items() if name.endswith("accuracy")}
     rest = {name: series for name, series in values.items() if name not in rates}
@@ -69,6 +70,8 @@ def save_curves(path: Path, values: Mapping[str, np.ndarray]) -> None:
             steps, means = _in_blocks(np.asarray(series, np.float64))
             whole = name.endswith("/loss")
             axes.plot(steps, means, label=name, linewidth=1.5 if whole else 0.8)
+        if group is rates:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.legend(fontsize="small")
     with replacing(path) as partial:
         figure.savefig(partial, format="png")

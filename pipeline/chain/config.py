@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.stages import STAGES
+from pipeline.chain.yaml_numbers import parse_yaml
 from pipeline.errors import UsageError
-from ssgan_tf.declare import at_least, build, setting, whole
+from ssgan_tf.declare import build, setting, whole
 
 LARGEST_SEED = 2**32 - 1
+# far beyond what an interval needs: a slip of the keys, which would be planned draw by draw
+MOST_DRAWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RunOptions:
         "seed of the label draw and of training",
         whole(0, LARGEST_SEED),
     )
-    draws: int = setting(1, "label draws; draw i uses seed + i", at_least(1))
+    draws: int = setting(1, "label draws; draw i uses seed + i", whole(1, MOST_DRAWS))
     baseline: bool = setting(True, "train the paired supervised baseline too")
     recipe: Mapping[str, Any] = field(default_factory=dict, metadata={"help": "recipe settings"})
 
@@ -61,7 +64,7 @@ def load_config(
 
     Args:
         file: YAML mapping with the sections of `RunConfig`.
-        overrides: texts `section.key=value`, the value in YAML.
+        overrides: texts `section.key=value`, the value in YAML; of a setting that is text, the text.
         options: dotted keys to values, from the command line; None values are left out.
 
     Raises:
@@ -75,10 +78,7 @@ def load_config(
         key = key.strip()
         if not equals or not key:
             raise UsageError(f"--set wants section.key=value, for example train.steps=500; got {text!r}.")
-        parsed = _parse_yaml(value, f"--set {text}")
-        # 2024 may be a folder's name
-        keeps = isinstance(parsed, int | float) and _is_text(key)
-        _put(document, key, value.strip() if keeps else parsed)
+        _put(document, key, _text_of(value) if _is_text(key) else parse_yaml(value, f"--set {text}"))
     for key, given in (options or {}).items():
         if given is not None:
             _put(document, key, given)
@@ -132,6 +132,20 @@ def _is_text(dotted: str) -> bool:
     return set(kinds) - {type(None)} == {str}
 
 
+def _text_of(value: str) -> str | None:
+    """A setting that is text, as it stands: `a #2.csv` or 2024 may be a file's name.
+
+    Quotes around all of it are YAML's, and so is null, which takes back what a file gave.
+    """
+    value = value.strip()
+    if value in ("", "~", "null"):
+        return None
+    if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1:
+        parsed = parse_yaml(value, f"the quoted text {value}")
+        return parsed if isinstance(parsed, str) else value
+    return value
+
+
 def _put(document: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, last = dotted.split(".")
     for section in sections:
@@ -160,16 +174,7 @@ def _read_yaml(file: Path) -> Mapping[str, Any]:
         raise UsageError(f"cannot read the configuration {str(file)!r}: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise UsageError(f"the configuration {str(file)!r} is no text in UTF-8.") from None
-    document = _parse_yaml(text, str(file)) or {}
+    document = parse_yaml(text, str(file)) or {}
     if not isinstance(document, Mapping):
         raise UsageError(f"{str(file)!r} must hold a mapping of sections; got {document!r}.")
     return document
-
-
-def _parse_yaml(text: str, place: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{place} is not valid YAML: {error}") from None

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import Manifest, find_damage, read_manifest
-from pipeline.chain.places import MANIFEST
+from pipeline.chain.artifacts import Manifest, find_damage, made_anew, read_manifest
+from pipeline.chain.places import MANIFEST, lock_of, locked
 from pipeline.chain.plan import Node
 from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import DataError, UsageError, did_you_mean, writing_to
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 
@@ -51,6 +51,9 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
         return Decision(node, manifest.fingerprint.differences(node.fingerprint))
     if damage := find_damage(node.folder, manifest):
         return Decision(node, [damage])
+    anew = [key for key, item in node.inputs.items() if item.folder and made_anew(manifest, key, item.folder)]
+    if anew:
+        return Decision(node, [f"input {key} was made anew" for key in anew])
     return Decision(node, [], manifest)
 
 
@@ -115,12 +118,20 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         terminal.say(f"{node.name}: helping the chief worker, which writes the result")
         with tempfile.TemporaryDirectory() as scratch:
             return node.action(Path(scratch), terminal)
+    read = _contents_of_inputs(node)
     _tell_unfinished(node, terminal)
     summary: dict[str, Any] = {"origin": dict(node.origin)} if node.origin else {}
     with writing(
-        node.folder, node.fingerprint, resumes_from=node.stage.resumes_from, summary=summary
+        node.folder,
+        node.fingerprint,
+        resumes_from=node.stage.resumes_from,
+        summary=summary,
+        read=read,
     ) as partial:
         summary.update(node.action(partial, terminal))
+        # nothing keeps another run from replacing what this one reads
+        if _contents_of_inputs(node) != read:
+            raise _replaced(node, "an input")
     return summary
 
 
@@ -129,6 +140,41 @@ def execute_all(
 ) -> list[tuple[Node, dict[str, Any]]]:
     """Executes a plan in order; returns each node with its summary."""
     return [(node, execute(node, terminal, force)) for node in nodes]
+
+
+def check_free(nodes: Sequence[Node]) -> None:
+    """Checks that no other run is writing a result of the plan, before anything is written.
+
+    Raises:
+        DataError: one is; names the place.
+    """
+    for node in nodes:
+        # a worker that helps another one stands beside it
+        if node.publishes and lock_of(node.folder).exists():
+            with writing_to(node.folder), locked(node.folder):
+                pass
+
+
+def _contents_of_inputs(node: Node) -> dict[str, str]:
+    """Contents of the artifacts that a stage reads, which must be those that were planned.
+
+    Otherwise its result would be said to be made from them.
+    """
+    contents = {}
+    for key, item in node.inputs.items():
+        if item.folder:
+            manifest = read_manifest(item.folder)
+            if manifest is None or manifest.digest != item.digest:
+                raise _replaced(node, f"the {key} in {str(item.folder)!r}")
+            contents[key] = manifest.contents
+    return contents
+
+
+def _replaced(node: Node, what: str) -> DataError:
+    return DataError(
+        f"{what} was replaced while {node.name} was made from it, by another ganpipe in the same working "
+        "folder. Run it again, or give it a --workdir of its own."
+    )
 
 
 def _tell_unfinished(node: Node, terminal: Terminal) -> None:

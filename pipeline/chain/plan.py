@@ -62,6 +62,7 @@ class Node:
         model: the model that it belongs to; None: the draw itself.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        inputs: what it reads, by the keyword of the stage's `run`.
     """
 
     stage: Stage
@@ -73,6 +74,7 @@ class Node:
     model: Model | None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
     def result(self) -> Input:
@@ -232,6 +234,7 @@ def plan_stage(
         model=model,
         publishes=stage.publishes(settings),
         origin=origin,
+        inputs=inputs,
     )
 
 

@@ -120,6 +120,7 @@ STAGES = (
             "data.labeled_rate",
             "data.labelled_keys",
             "data.image_size",
+            "data.resize",
             "data.channels",
             "data.background",
             "data.test_rate",

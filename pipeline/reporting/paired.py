@@ -15,8 +15,8 @@ import numpy as np
 
 from pipeline.reporting.predictions import Predictions
 
-# two differences say next to nothing of how much draws differ
-FEWEST_DRAWS = 3
+# fewer say too little of how much draws differ; see `interval_over_draws`
+FEWEST_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ def interval_over_draws(
     Clustering", equation 2.11, without the term that it subtracts, which makes it too large rather than
     too small. Student's t has one degree of freedom less than there are draws. Equal draws do not give an
     interval without width: the images still count.
+
+    Assumes that the draws' means differ about as normal values do. Where they do not, few draws mislead.
+    Simulated without any difference (3,000 runs, 30 % of 100 or 1,000 images answered in two ways, each draw
+    leaning to one side by a normal value that is cut off where it decides all of them): cut off in one draw
+    of three, the interval leaves 0 out in 5 to 8 % of the runs with three draws, in 5 to 7 % with five; in
+    nearly every draw, so that each is wholly for one side, in 25 %, 7 % and, of seven draws, 9 %.
 
     Args:
         values: of each draw, one number for each test image: 1 for a mistake, say, or the difference of

@@ -16,7 +16,7 @@ from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
-from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
@@ -24,6 +24,7 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
     thresholds,
 )
+from pipeline.reporting.seen import seen_section
 from pipeline.workspace import Model, Workspace
 from ssgan_tf.file_names import CURVES, HISTORY
 
@@ -37,7 +38,7 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     """Collects all of it; draws apart from the first appear in the answer only.
 
     Raises:
-        DataError: a result is missing or damaged.
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
     from ssgan_tf.records import DatasetInfo
 
@@ -45,10 +46,10 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
     model = chosen_model(config)
     others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
     models = {item.recipe: item for item in (model, *others)}
+    check_results(workspace, list(models.values()), summary["seeds"])
     folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
     info = DatasetInfo.load(data)
     metrics = metrics_at(folder / "evaluate", config.export.temperature)
-    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
@@ -56,6 +57,9 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "answer": _answer(workspace, models, summary),
         "budget": _budget(info, config)
         | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
+        "seen": seen_section(info),
+        "files": read_provenance(data).get("files"),
+        "listed": LISTED,
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
@@ -107,8 +111,6 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
         "contradicted": sum(map(len, provenance.get("contradicted", []))),
-        "rejected": provenance.get("rejected", [])[:LISTED],
-        "rejected_count": document["rejected"],
     }
 
 

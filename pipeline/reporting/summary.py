@@ -11,6 +11,8 @@ from typing import Any
 
 from pipeline.chain.config import RunConfig, as_document
 from pipeline.chain.plan import Node
+from pipeline.chain.yaml_numbers import yaml_text
+from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import (
     difference_over_draws,
     disagreement,
@@ -25,9 +27,7 @@ from ssgan_tf.whole_files import write_whole
 
 def save_config(config: RunConfig, workspace: Workspace) -> None:
     """Writes the full configuration of a run into its working folder."""
-    import yaml
-
-    write_whole(workspace.config, yaml.safe_dump(as_document(config), sort_keys=False))
+    write_whole(workspace.config, yaml_text(as_document(config)))
 
 
 def summarise(
@@ -40,6 +40,9 @@ def summarise(
         (baseline minus semi-supervised over draws, and which test images only one of the two gets right),
         `generation` (recipe to the figures of its generated images, a list over draws), and the paths of
         what the run leaves behind.
+
+    Raises:
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
     seeds = range(config.seed, config.seed + config.draws)
     answers: dict[str, list[Predictions]] = {}
@@ -55,6 +58,7 @@ def summarise(
             errors.setdefault(recipe, []).append(summary["error"])
         if "generation" in summary:
             generation.setdefault(recipe, []).append(summary["generation"])
+    check_results(workspace, list(models.values()), seeds)
     figures = {}
     for recipe, values in errors.items():
         folders = [workspace.result(seed, models[recipe], "evaluate") for seed in seeds]

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.errors import DataError, UsageError
-from pipeline.images.formats import WORDS
+from pipeline.images.formats import OPTIONAL, WORDS, unreadable
 from pipeline.sources.files import InputFile
 from pipeline.sources.folder_layout import check_classes, class_of, find_splits
-from pipeline.sources.image_tree import ImageFile, inside, list_images
+from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
 from pipeline.sources.label_file import check_paths, read_label_file, ways_to_label
-from pipeline.sources.source import Item, Source, class_order
+from pipeline.sources.source import Aside, Item, Source, class_order
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Folder(Source):
         files: the image files and their label (class index or -1), for each split.
         names: class names.
         label_digest: digest of the label file, else "".
+        beside: the files that are no items.
+        read_here: which of the formats that need something installed are there and are read; "" for none.
     """
 
     name: ClassVar[str] = "folder"
@@ -42,6 +44,8 @@ class Folder(Source):
     files: dict[str, tuple[tuple[ImageFile, int], ...]]
     names: tuple[str, ...]
     label_digest: str = ""
+    beside: tuple[Aside, ...] = ()
+    read_here: str = ""
 
     def splits(self) -> dict[str, int]:
         """Number of image files of each split."""
@@ -58,7 +62,13 @@ class Folder(Source):
             for file, _ in files:
                 line = f"{split}\0{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem or ''}\n"
                 digest.update(line.encode())
+        # what is installed decides which of them can be read
+        digest.update(self.read_here.encode())
         return digest.hexdigest()
+
+    def aside(self) -> tuple[Aside, ...]:
+        """Files of formats that are not read, and files that are no images."""
+        return self.beside
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Reads a range of image files; one that cannot be read comes with its problem."""
@@ -102,14 +112,15 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     if not argument:
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
     root = Path(argument).expanduser()
-    listed = list_images(root)
+    tree = list_tree(root)
+    listed = tree.images
     if not listed:
-        raise DataError(f"{str(root)!r} holds no images ({WORDS}).")
+        raise DataError(f"{str(root)!r} holds no images ({WORDS}).{_advice_on(tree)}")
     splits = find_splits(root, listed, folders_are_classes=labels is None)
     if labels is not None:
         label_file = InputFile.of(Path(labels).expanduser())
         label_of = read_label_file(label_file)
-        check_paths(label_of, {file.path: None for file in listed}, file=label_file)
+        check_paths(label_of, dict.fromkeys(_known(tree)), file=label_file)
         label_digest = label_file.sha256()
     else:
         for members in splits.values():
@@ -122,4 +133,31 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
         split: tuple((file, index[label_of.get(file.path, "")]) for file, _ in members)
         for split, members in splits.items()
     }
-    return Folder(root=root, files=files, names=names, label_digest=label_digest)
+    return Folder(
+        root=root,
+        files=files,
+        names=names,
+        label_digest=label_digest,
+        beside=tree.aside(),
+        read_here=_read_here(tree),
+    )
+
+
+def _known(tree: Tree) -> list[str]:
+    """What a label file may name: also images that are not read, which are then named as such."""
+    return [file.path for file in tree.images] + [
+        path for paths in tree.unsupported.values() for path in paths
+    ]
+
+
+def _advice_on(tree: Tree) -> str:
+    rows = [row for row in tree.aside() if row.advice]
+    return "".join(
+        f" It holds {row.count} of kind {row.kind}, which is not read: {row.advice}." for row in rows
+    )
+
+
+def _read_here(tree: Tree) -> str:
+    endings = {ending for file in tree.images for ending in OPTIONAL if file.path.lower().endswith(ending)}
+    names = {"AVIF" if ending == ".avif" else "HEIC" for ending in endings}
+    return " ".join(sorted(name for name in names if not unreadable(name)))

@@ -19,6 +19,23 @@ MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
+class Aside:
+    """Files of one kind that lie beside a source's items.
+
+    Attributes:
+        kind: what they are.
+        advice: what to do about them if they are images; "" for files that are none.
+        count: how many.
+        first: the paths of the first few.
+    """
+
+    kind: str
+    advice: str
+    count: int
+    first: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Item:
     """One image as its source gives it.
 
@@ -79,6 +96,10 @@ class Source(abc.ABC):
     def ways_to_label(self) -> list[str]:
         """How labels can be given to a source that has none, each way in one text; none by default."""
         return []
+
+    def aside(self) -> tuple[Aside, ...] | None:
+        """Returns the files that are no items, of a source that is a folder of files; else None."""
+        return None
 
     def labels(self, split: str) -> Iterator[tuple[str, int]]:
         """Yields place and label (-1 where there is none) of every item of a split, in the source's order.

@@ -66,7 +66,8 @@ class Summaries:
         real: tf.Tensor,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        """Opens the event file; a new run gets its settings as text and HParams, and histograms at step 0.
+        """Opens the event file; a new run gets its settings as text and HParams, its networks as a graph,
+        and histograms and samples at step 0.
 
         Args:
             networks: whose weights the first histograms show.
@@ -90,7 +91,23 @@ class Summaries:
                         for key, value in self.configuration.items()
                     }
                 )
+                tf.summary.graph(self._forward_graph(networks, real))
             self.histograms(0, networks)
+            self.samples(0, networks)
+
+    def _forward_graph(self, networks: Networks, real: tf.Tensor) -> tf.Graph:
+        system = self.system
+
+        @tf.function
+        def forward(images: tf.Tensor) -> list[tf.Tensor]:
+            outputs = [system.real_score(networks, images)]
+            if system.classifier is not None:
+                outputs.append(system.class_logits(networks, images))
+            if system.generator is not None:
+                outputs.append(system.generate(networks, system.latent(1, SAMPLE_SEED)))
+            return outputs
+
+        return forward.get_concrete_function(real[:1]).graph
 
     @contextmanager
     def timed(self, count: int) -> Iterator[None]:

@@ -78,6 +78,24 @@ def test_a_mistake_leaves_no_folder_behind(ganpipe, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_explaining_a_folder_that_is_not_there_makes_none(ganpipe, tmp_path):
+    assert "would run" in ganpipe("explain", "--workdir", tmp_path / "notthere").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_that_no_file_can_have(ganpipe, tmp_path):
+    for arguments in (
+        ("preprocess", "--workdir", tmp_path / ("x" * 300)),
+        ("clean", "--workdir", tmp_path / ("x" * 300)),
+        ("preprocess", "--dataset", f"folder:{'x' * 300}", "--workdir", tmp_path / "run"),
+        ("serve", "x" * 300),
+        ("predict", "x" * 300),
+    ):
+        text = message(ganpipe(*arguments, code=2))
+        assert "longer than a file's can be" in text and len(text) < 250
+    assert "it is empty" in message(ganpipe("preprocess", "--workdir", "", code=2))
+
+
 def test_workdir_cannot_be_written(ganpipe, tmp_path):
     (tmp_path / "file").touch()
     text = message(ganpipe("run", "--workdir", tmp_path / "file" / "run", code=3))

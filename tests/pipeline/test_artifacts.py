@@ -190,6 +190,17 @@ def test_a_flipped_byte_of_the_same_size_is_seen(tmp_path):
     open_artifact(folder, "train")
 
 
+def test_a_change_under_a_time_that_was_set_back_is_seen(tmp_path):
+    folder = tmp_path / "data"
+    with writing(folder, fingerprint()) as partial:
+        (partial / "file").write_text("0.25")
+    before = (folder / "file").stat()
+    (folder / "file").write_text("0.01")
+    os.utime(folder / "file", ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match="checksum"):
+        open_artifact(folder, "train")
+
+
 def test_a_whole_file_is_read_once_for_its_state(tmp_path, monkeypatch):
     with writing(tmp_path / "made", fingerprint()) as partial:
         (partial / "a.bin").write_bytes(b"12345678")

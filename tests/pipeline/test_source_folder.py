@@ -45,6 +45,20 @@ def test_sub_folders_are_classes_and_images_elsewhere_are_unlabelled(tmp_path):
     assert list(labels_of(source)) == sorted(labels_of(source))
 
 
+def test_the_pictures_of_a_run_in_the_folder_are_none_of_its_images(tmp_path):
+    picture(tmp_path / "cat" / "1.png", 1)
+    picture(tmp_path / "dog" / "2.png", 2)
+    before = open_source(f"folder:{tmp_path}").digest()
+    for workdir in (tmp_path, tmp_path / "ganpipe-run"):
+        picture(workdir / "seed-12" / "ssgan" / "train" / "samples" / "step-00000500.png", 3)
+        (workdir / "ganpipe.log").touch()
+    source = open_source(f"folder:{tmp_path}")
+    assert labels_of(source) == {"cat/1.png": "cat", "dog/2.png": "dog"} and source.digest() == before
+    # a class may have any name
+    picture(tmp_path / "dog" / "seed-1" / "3.png", 4)
+    assert "dog/seed-1/3.png" in labels_of(open_source(f"folder:{tmp_path}"))
+
+
 def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
     for name in ("10", "2", "1"):
         picture(tmp_path / name / "a.png")

@@ -104,13 +104,23 @@ def test_few_images_are_shown_400_times_by_default_and_as_often_to_the_baseline(
 
 
 def test_defaults_of_the_loop_stand_in_one_place():
-    loop = LoopOptions(steps=1)
-    for field in dataclasses.fields(LoopOptions):
-        if field.name not in ("steps", "average_decay"):
-            assert getattr(TrainConfig(), field.name) == getattr(loop, field.name)
-    assert check_training(TrainConfig(), {}).options.average_decay == loop.average_decay
+    planned = check_training(TrainConfig(), {})
+    assert planned.options == LoopOptions(steps=planned.settings.steps)
     assert check_training(TrainConfig(recipe="gaussian"), {}).options.average_decay == 0.995
     assert check_training(TrainConfig(average_decay=0.9), {}).options.average_decay == 0.9
+
+
+def test_a_preset_names_intervals_and_the_run_wins():
+    def options(recipe, preset="documented", settings=None, **given):
+        config = TrainConfig(recipe=recipe, preset=preset, **given)
+        chosen = check_training(config, settings or {}).options
+        return chosen.histogram_every, chosen.image_every, chosen.average_decay
+
+    assert options("gan") == (100, 1000, 0.0)
+    assert options("gan", image_every=70, average_decay=0.9) == (100, 70, 0.9)
+    assert options("gan", "full") == options("gan", "small") == (500, 500, 0.999)
+    assert options("supervised", settings={"of": "sgan"}) == options("sgan") == (500, 234, 0.0)
+    assert options("gaussian", settings={"average_decay": 0.5}) == (500, 500, 0.5)
 
 
 def test_the_stage_refuses_before_it_writes(tmp_path):

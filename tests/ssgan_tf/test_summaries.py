@@ -63,12 +63,15 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
         rate = loop.optimizers[name].learning_rate.numpy()
         assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
     assert len(scalars(events, "speed/examples_per_second")) == 5
+    # both networks as one graph
+    scopes = {part for node in events.Graph_def().node for part in node.name.split("/")}
+    assert set(loop.networks) <= scopes
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)
     if loop.system.generator:
-        assert [event.step for event in events.Tensors("samples")] == [4, 8, 12]
+        assert [event.step for event in events.Tensors("samples")] == [0, 4, 8, 12]
         files = sorted(path.name for path in (tmp_path / "samples").iterdir())
-        assert files == ["step-0000004.png", "step-0000008.png", "step-0000012.png"]
+        assert files == [f"step-{step:07d}.png" for step in (0, 4, 8, 12)]
         stored = tf.io.read_file(str(tmp_path / "samples" / files[-1]))
         assert tf.make_ndarray(events.Tensors("samples")[-1].tensor_proto)[2] == stored.numpy()
     curves = tf.io.decode_png(tf.io.read_file(str(tmp_path / "losses.png")))

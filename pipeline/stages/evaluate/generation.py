@@ -89,7 +89,7 @@ class GenerationInputs:
 
         @tf.function(reduce_retracing=True)
         def images(latent: tf.Tensor) -> tf.Tensor:
-            return pixels.fit(trained.system.generate(trained.networks, latent), height, width)
+            return pixels.to_size(trained.system.generate(trained.networks, latent), height, width)
 
         latent = trained.system.latent(count, LATENT_SEED)
         parts = []

@@ -83,6 +83,8 @@ def _data(info: DatasetInfo) -> list[str]:
     source = document.get("source")
     if isinstance(source, Mapping):
         lines.append("- source: " + ", ".join(f"{key} {value}" for key, value in sorted(source.items())))
+    shape, framing = " x ".join(map(str, info.image_shape)), info.framing
+    lines.append(f"- records: {shape}, of files by resize={framing.resize}, background {framing.background}")
     for name, split in info.splits.items():
         labelled = f", {split['labelled']} of them labelled" if "labelled" in split else ""
         lines.append(f"- {name}: {split['count']} images{labelled}")

@@ -134,7 +134,7 @@ def _check_images(info: DatasetInfo, count: int) -> np.ndarray:
 def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Draft:
     import tensorflow as tf
 
-    from pipeline.exported.lite_model import write_background
+    from pipeline.exported.lite_model import write_framing
     from pipeline.stages.export.check_cases import classifier_cases, classifier_requests
     from ssgan_tf.savedmodel import save_classifier
 
@@ -145,13 +145,14 @@ def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Dra
         inputs.networks,
         inputs.info.class_names,
         inputs.confidence,
-        inputs.info.background,
+        inputs.trained.record.framing,
     )
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):
-        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature)
+        framing = inputs.trained.record.framing
+        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature, framing)
     _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
-    write_background(folder, inputs.info.background)
+    write_framing(folder, inputs.trained.record.framing)
     return _Draft("classifier", folder, cases)
 
 

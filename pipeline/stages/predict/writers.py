@@ -122,13 +122,18 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
 
     def write(rows: Sequence[Row]) -> None:
         values: list[Any] = [
-            pyarrow.array(column, field.type)
+            pyarrow.array([_text(value) for value in column], field.type)
             for column, field in zip(zip(*rows, strict=True), schema, strict=True)
         ]
         table.write_table(pyarrow.Table.from_arrays(values, schema=schema))
 
     with parquet.ParquetWriter(path, schema) as table:
         yield write
+
+
+def _text(value: Any) -> Any:
+    # a path may hold bytes that are no text, for which the two other forms have a place
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 _TEXT: dict[str, Any] = {"csv": _csv, "jsonl": _jsonl}

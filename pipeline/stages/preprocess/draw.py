@@ -6,7 +6,9 @@ source, the number of workers or the number of shards, and from any format with 
 
 What the withheld labels can do:
 
-- Where the draw is given (`data.labelled_keys`), nothing: they decide about no record and no order.
+- Where the draw is given (`data.labelled_keys`) together with the images that are tested on, as
+  `labelled.txt` has both, nothing: they decide about no record and no order. Where the file names labelled
+  images only, the others are drawn by number, as below.
 - In a draw by number or share, an image below its class's largest hash taken (for a label, or for a test
   split that is drawn) is taken because it is of that class. So an unlabelled image below it is not of that
   class; whoever knows the seed and the pixels can work that out, as with any draw that takes so many of each

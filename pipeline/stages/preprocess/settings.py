@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.beam.modes import IN_MEMORY, MODES
+from pipeline.beam import modes
+from pipeline.beam.modes import IN_MEMORY
 from ssgan_tf.declare import CONTENT, FILE, FOLDER, Rule, at_least, between, one_of, setting, whole
+from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,19 @@ class DataConfig:
         None,
         "side of the square record images; default: the source's own size, 64 where it has several or larger "
         "ones",
-        at_least(4),
+        whole(4, 8192),
+    )
+    resize: str = setting(
+        FILL,
+        "images of other proportions than the records: fill cuts out the centre, fit pads with the "
+        "background, stretch distorts",
+        one_of(*MODES),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
         "white",
-        "what shows through transparent pixels: white, black, or a grey level from 0 to 255",
+        "what shows through transparent pixels and around images made to fit: white, black, or a grey level "
+        "from 0 to 255",
         Rule(
             "white, black, or a grey level from 0 to 255",
             lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
@@ -80,7 +89,7 @@ class DataConfig:
     runner: str = setting(
         IN_MEMORY,
         "how Beam runs the pass over the images: in this process, or in worker processes",
-        one_of(*MODES),
+        one_of(*modes.MODES),
         affects_result=False,
         group="devices",
     )
@@ -89,6 +98,7 @@ class DataConfig:
     )
 
     @property
-    def background_level(self) -> int:
-        """The background as a level 0..255."""
-        return {"white": 255, "black": 0}.get(self.background, self.background)  # type: ignore[arg-type]
+    def framing(self) -> Framing:
+        """How images become records; the background as a level 0..255."""
+        levels: dict[int | str, int] = {"white": WHITE, "black": 0}
+        return Framing(self.resize, int(levels.get(self.background, self.background)))

@@ -24,6 +24,7 @@ from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
 from pipeline.sources.source import Source
+from pipeline.stages.preprocess.accounting import account_of, check_strict, in_words
 from pipeline.stages.preprocess.checks import check_draw
 from pipeline.stages.preprocess.document import (
     SPLITS,
@@ -69,6 +70,8 @@ def run(
     digest = source.digest()
     if source_digest not in (None, digest):
         raise DataError(f"the data set {config.dataset!r} changed since this run was planned. Run again.")
+    if config.strict:
+        check_strict(source.aside())
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
@@ -78,10 +81,11 @@ def run(
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
-                scan = Scan(source, scratch, config.strict, config.background_level)
+                scan = Scan(source, scratch, config.strict, config.framing.background)
                 on_beam(scan, pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
+            account = account_of(scanned, source.aside())
             class_names = source.class_names()
             drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
             check_draw(drawn, class_names, config)
@@ -97,7 +101,7 @@ def run(
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
             lay_plans(drawn.members, order, pieces, scratch)
-            encode = Encode(source, scratch, shape, config.background_level)
+            encode = Encode(source, scratch, shape, config.framing)
             with terminal.progress("encode", _size(pieces)) as progress:
                 on_beam(encode, pieces, name="encode", progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
@@ -108,7 +112,7 @@ def run(
             document = dataset_document(
                 source=source.name,
                 shape=shape,
-                background=config.background_level,
+                framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
                 shards=collect_shards(shards, scratch),
@@ -120,13 +124,16 @@ def run(
                 output,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
                 document=provenance_document(
-                    source=source.name, digest=digest, class_names=class_names, drawn=drawn
+                    source=source.name, digest=digest, class_names=class_names, drawn=drawn, account=account
                 ),
             )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
     _summarise(document, drawn, terminal)
+    if account:
+        for line in in_words(account):
+            terminal.say(f"  {line}")
     return document
 
 

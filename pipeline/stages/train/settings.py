@@ -13,7 +13,11 @@ class TrainConfig:
     """Settings of `ganpipe train` that hold for every recipe."""
 
     recipe: str = setting("ssgan", "the system to train")
-    preset: str = setting("small", "the recipe's named settings: small (two cores) or full (as published)")
+    preset: str = setting(
+        "small",
+        "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
+        "full (its whole size, with our changes)",
+    )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting(
@@ -54,12 +58,23 @@ class TrainConfig:
         LoopOptions,
         "average_decay",
         default=None,
-        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
+        help="decay of the weight average; default: the recipe's or the preset's, or "
+        f"{LoopOptions.average_decay}",
     )
     steps_per_call: int = as_in(LoopOptions, "steps_per_call")
     summary_every: int = as_in(LoopOptions, "summary_every")
-    histogram_every: int = as_in(LoopOptions, "histogram_every")
-    image_every: int = as_in(LoopOptions, "image_every")
+    histogram_every: int | None = as_in(
+        LoopOptions,
+        "histogram_every",
+        default=None,
+        help=f"steps between weight histograms; default: the preset's, or {LoopOptions.histogram_every}",
+    )
+    image_every: int | None = as_in(
+        LoopOptions,
+        "image_every",
+        default=None,
+        help=f"steps between sample grids; default: the preset's, or {LoopOptions.image_every}",
+    )
     checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
     keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(

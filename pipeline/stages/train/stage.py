@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.systems.recipe import Recipe, System
 
+ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
 # more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
 PASSES = 400
@@ -63,11 +64,10 @@ def check_training(
         enough = _steps_that_do(info, settings.batch_size)
         if fewer := enough < settings.steps:
             settings = recipe.configure(config.preset, {**overrides, "steps": enough})
-    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
-    values |= {"steps": settings.steps, "average_decay": decay}
-    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
-    planned = Planned(recipe, settings, loop, fewer)
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    options = recipe.loop_options(config.preset, settings)
+    options |= {name: value for name, value in given.items() if value is not None}
+    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}), fewer)
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
@@ -168,6 +168,7 @@ def run(
         settings=recipe.describe(settings),
         image_shape=info.image_shape,
         class_names=info.class_names,
+        framing=info.framing,
         dtype=config.precision,
         seed=seed,
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
@@ -187,6 +188,8 @@ def run(
         def show(step: int, values: dict[str, float]) -> None:
             latest.update(values)
             shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            if ACCURACY in values:
+                shown[f"{ACCURACY} %"] = 100.0 * values[ACCURACY]
             # not known before the second call: the first one traces
             if speed := values[SPEED]:
                 shown[SPEED] = speed
