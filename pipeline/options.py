@@ -12,7 +12,7 @@ from pipeline.chain.config import RunConfig, declared, settings_class
 from pipeline.command_help import Option
 from pipeline.option_values import Assignment, NamedSource, Place, Value, value_of
 from pipeline.serving.settings import ServeConfig
-from pipeline.sources.catalog import SOURCES
+from pipeline.sources.names import SOURCES
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.workspace import DEFAULT
 from ssgan_tf.declare import FILE, FOLDER
@@ -113,7 +113,7 @@ workdir_option = click.option(
 
 
 def place_options(command: Callable) -> Callable:
-    """Adds --workdir, --config, --set, --seed, --json and --quiet."""
+    """Adds --workdir, --config, --defaults, --set, --seed, --json and --quiet."""
     for option in (
         click.option(
             "--quiet", cls=Option, group="output", is_flag=True, help="show warnings and errors only"
@@ -139,12 +139,20 @@ def place_options(command: Callable) -> Callable:
             help="any setting, for example train.steps=500; may be repeated",
         ),
         click.option(
+            "--defaults",
+            "afresh",
+            cls=Option,
+            group="run",
+            is_flag=True,
+            help="start from the defaults, not from what the folder was last run with",
+        ),
+        click.option(
             "--config",
             "config_file",
             cls=Option,
             group="run",
             type=Place(FILE),
-            help="YAML file of settings",
+            help="YAML file of settings, in place of what the folder was last run with",
         ),
         workdir_option,
     ):

@@ -6,6 +6,7 @@ WORKDIR/seed-0/ssgan/train                   checkpoints, event files, samples
 WORKDIR/seed-0/ssgan/evaluate                metrics.json, predictions.npz, samples.png
 WORKDIR/seed-0/ssgan/export                  classifier/1, generator/1
 WORKDIR/seed-0/ssgan/supervised/train, ...   the paired baseline of ssgan
+WORKDIR/seed-0/fold-0/data, ssgan/train, ... of a cross-fitted draw: the same, tested on one fold's images
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ CLASSIFIER = "classifier"
 GENERATOR = "generator"
 LOG = "ganpipe.log"
 _SEED = "seed-"
+_FOLD = "fold-"
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,22 @@ class Workspace:
         """What the libraries had to say."""
         return self.root / LOG
 
-    def draw(self, seed: int) -> Path:
-        """The folder of the label draw with a seed."""
-        return self.root / f"{_SEED}{seed}"
+    def draw(self, seed: int, fold: int | None = None) -> Path:
+        """The folder of the label draw with a seed, or of one of its folds."""
+        folder = self.root / f"{_SEED}{seed}"
+        return folder if fold is None else folder / f"{_FOLD}{fold}"
 
-    def data(self, seed: int) -> Path:
+    def data(self, seed: int, fold: int | None = None) -> Path:
         """Prepared data of a draw."""
-        return self.draw(seed) / DATA
+        return self.draw(seed, fold) / DATA
 
-    def model(self, seed: int, model: Model) -> Path:
+    def model(self, seed: int, model: Model, fold: int | None = None) -> Path:
         """The folder with all results of a model."""
-        return self.draw(seed) / model.path
+        return self.draw(seed, fold) / model.path
 
-    def result(self, seed: int, model: Model | None, name: str) -> Path:
+    def result(self, seed: int, model: Model | None, name: str, fold: int | None = None) -> Path:
         """A result's folder: of the draw itself where `model` is None."""
-        return (self.draw(seed) if model is None else self.model(seed, model)) / name
+        return (self.draw(seed, fold) if model is None else self.model(seed, model, fold)) / name
 
     def name_of(self, folder: Path) -> str:
         """A result's name for the user: its path below the working folder."""

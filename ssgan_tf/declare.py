@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ssgan_tf.errors import UsageError, did_you_mean
@@ -132,6 +134,11 @@ FILE, FOLDER = "FILE", "FOLDER"
 """What a setting takes that names a place."""
 
 
+def whole_text(value: str) -> tuple[str, str]:
+    """Of a setting that is a path: nothing before it, and all of it."""
+    return "", value
+
+
 def setting(
     default: Any,
     text: str,
@@ -140,6 +147,8 @@ def setting(
     affects_result: bool | str = True,
     group: str | None = None,
     takes: str | None = None,
+    place: Callable[[str], tuple[str, str]] | None = None,
+    remembered: bool = True,
 ) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
@@ -150,9 +159,12 @@ def setting(
         affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
         group: the heading that help lists it under; None: that of its section.
         takes: what a value is, in a word (FILE, FOLDER, "HOST:PORT,..."); None where type and rule tell.
+        place: of a setting that names a file or folder, splits what stands before the path ("" where nothing
+            does) from the path ("" where this value names none).
+        remembered: False where it belongs to one call (which of the workers this is), not to what is made.
     """
     metadata = {"help": text, "rule": rule, "affects_result": affects_result, "group": group, "takes": takes}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={**metadata, "place": place, "remembered": remembered})
 
 
 def as_in(cls: type, name: str, **changes: Any) -> Any:
@@ -166,6 +178,17 @@ def as_in(cls: type, name: str, **changes: Any) -> Any:
     declared = next(item for item in dataclasses.fields(cls) if item.name == name)
     default = changes.pop("default", declared.default)
     return field(default=default, metadata={**declared.metadata, **changes})
+
+
+def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
+    """A setting's value with its path from the root, so that it names the same from any folder.
+
+    Symbolic links stay: what they lead to may change.
+    """
+    if place is None or not isinstance(value, str):
+        return value
+    before, path = place(value)
+    return before + os.path.abspath(Path(path).expanduser()) if path else value  # noqa: PTH100
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:

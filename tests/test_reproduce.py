@@ -28,7 +28,7 @@ def test_a_run_becomes_a_row_once(reproduce, tmp_path, monkeypatch, capfd):
     assert row["steps"] == 100 and row["documented_steps"] == 2500
     assert row["seconds"] > 0 and row["examples_per_second"] > 0 and "cores" in row["machine"]
     assert {"mean", "covariance", "true_mean"} <= row["generation"].keys()
-    assert row["losses"]["discriminator/loss"] == pytest.approx(0.69, abs=0.2)
+    assert row["losses"]["discriminator/loss"] == pytest.approx(0.69, abs=0.3)
     assert "evaluate.samples=200" in row["options"] and "documented" in row["options"]
     assert f"discriminator right {row['losses']['discriminator/accuracy']:.1%}" in row["got"]
     table = (tmp_path / "reproduction.md").read_text()

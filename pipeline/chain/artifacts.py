@@ -91,14 +91,21 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
     return manifest
 
 
-def find_damage(folder: Path, manifest: Manifest) -> str | None:
+def find_damage(folder: Path, manifest: Manifest, below: str = "") -> str | None:
     """Says which file of an artifact is missing or not as it was written, or None.
 
     A file's bytes are read again only where its size, times or inode are not those of the last time.
+
+    Args:
+        folder: the artifact's.
+        manifest: its manifest.
+        below: what the names of the files that are looked at begin with; "": all.
     """
     verified = _verified(folder)
     seen, new = dict(manifest.states) | verified, {}
     for name, entry in manifest.files.items():
+        if not name.startswith(below):
+            continue
         path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.chain.stages import STAGES
 from pipeline.chain.yaml_numbers import parse_yaml
 from pipeline.errors import UsageError
-from ssgan_tf.declare import build, setting, whole
+from ssgan_tf.declare import absolute, build, setting, whole
 
 LARGEST_SEED = 2**32 - 1
 # far beyond what an interval needs: a slip of the keys, which would be planned draw by draw
@@ -54,6 +54,12 @@ else:
     )
 
 
+EXCLUSIVE = (("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),)
+"""Settings of which one is given: on the command line it takes the place of another of a layer below."""
+OF_THE_DATA = ("data.labels", "data.labelled_keys", "data.classes", "data.unlabelled_folders")
+"""Settings about one data set: another one has its own."""
+
+
 def load_config(
     *,
     file: Path | None = None,
@@ -70,21 +76,71 @@ def load_config(
     Raises:
         UsageError: unknown key (with the nearest name), wrong type, or a value out of range.
     """
+    below = dict(read_settings(file)) if file is not None else {}
+    above = command_line(overrides, options or {})
+    give_way(below, above)
+    return layered(below, above)
+
+
+def command_line(overrides: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a command line sets, as nested mappings; see `load_config`."""
     document: dict[str, Any] = {}
-    if file is not None:
-        _merge(document, _read_yaml(file))
     for text in overrides:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
             raise UsageError(f"--set wants section.key=value, for example train.steps=500; got {text!r}.")
         _put(document, key, _text_of(value) if _is_text(key) else parse_yaml(value, f"--set {text}"))
-    for key, given in (options or {}).items():
+    for key, given in options.items():
         if given is not None:
             _put(document, key, given)
+    return document
+
+
+def layered(*documents: Mapping[str, Any]) -> RunConfig:
+    """Builds the configuration of layers, a later one over those before it.
+
+    Raises:
+        UsageError: as `load_config`.
+    """
+    document: dict[str, Any] = {}
+    for layer in documents:
+        _merge(document, layer)
     config = build(RunConfig, document)
     check_together(config)
     return config
+
+
+def give_way(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes from a layer what the layer above it excludes; returns that, by its dotted names."""
+    gone = [
+        other
+        for group in EXCLUSIVE
+        for name in group
+        if get_setting(above, name) is not None
+        for other in group
+        if get_setting(above, other) is None
+    ]
+    dataset, before = get_setting(above, "data.dataset"), get_setting(below, "data.dataset")
+    if dataset is not None and before is not None and _whole(dataset) != _whole(before):
+        gone += [name for name in OF_THE_DATA if get_setting(above, name) is None]
+    taken = {name: value for name in gone if (value := get_setting(below, name)) is not None}
+    for name in taken:
+        _put(below, name, None)
+    return taken
+
+
+def get_setting(document: Mapping[str, Any], dotted: str) -> Any:
+    """A setting in nested mappings; None where it is not there."""
+    found: Any = document
+    for part in dotted.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _whole(dataset: Any) -> Any:
+    item = declared("data.dataset")
+    return absolute(dataset, item.metadata["place"] if item else None)
 
 
 def check_together(config: RunConfig) -> None:
@@ -104,9 +160,41 @@ def check_together(config: RunConfig) -> None:
         )
 
 
-def as_document(config: Any) -> dict[str, Any]:
-    """Returns a settings dataclass as plain nested mappings, for YAML, JSON and fingerprints."""
-    return dataclasses.asdict(config)
+def as_document(config: RunConfig) -> dict[str, Any]:
+    """Returns a configuration as plain nested mappings that mean the same from any folder and process.
+
+    Paths are whole; what belongs to one call only is left out.
+    """
+    document = dataclasses.asdict(config)
+    for section, item in _sections():
+        values = document[section]
+        if item.metadata.get("remembered", True):
+            values[item.name] = absolute(values[item.name], item.metadata.get("place"))
+        else:
+            del values[item.name]
+    return document
+
+
+def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, by dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def places_in(config: RunConfig) -> list[str]:
+    """Lists the files and folders that a configuration names, with their whole paths."""
+    found = []
+    for section, item in _sections():
+        value, place = getattr(getattr(config, section), item.name), item.metadata.get("place")
+        if place and value is not None:
+            found.append(place(absolute(value, place))[1])
+    return [path for path in found if path]
+
+
+def _sections() -> list[tuple[str, dataclasses.Field]]:
+    return [(stage.section, item) for stage in STAGES for item in dataclasses.fields(stage.settings)]
 
 
 def declared(dotted: str) -> dataclasses.Field | None:
@@ -167,7 +255,12 @@ def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
             into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _read_yaml(file: Path) -> Mapping[str, Any]:
+def read_settings(file: Path) -> Mapping[str, Any]:
+    """Reads a YAML file of settings, unchecked.
+
+    Raises:
+        UsageError: it cannot be read, or is no mapping in YAML.
+    """
     try:
         text = file.read_text()
     except OSError as error:

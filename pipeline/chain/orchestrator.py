@@ -48,9 +48,13 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
     if manifest is None:
         return Decision(node, [ABSENT])
     if manifest.digest != node.fingerprint.digest:
-        return Decision(node, manifest.fingerprint.differences(node.fingerprint))
+        stands_for = manifest.summary.get("stands_for", {})
+        there, wanted = (made.in_full(stands_for) for made in (manifest.fingerprint, node.fingerprint))
+        return Decision(node, there.differences(wanted))
     if damage := find_damage(node.folder, manifest):
         return Decision(node, [damage])
+    if node.also:
+        return Decision(node, list(node.also))
     anew = [key for key, item in node.inputs.items() if item.folder and made_anew(manifest, key, item.folder)]
     if anew:
         return Decision(node, [f"input {key} was made anew" for key in anew])
@@ -86,18 +90,24 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
             continue
         before = manifest.summary.get("origin", {})
         after = dict(node.origin)
-        if manifest.fingerprint.inputs == node.fingerprint.inputs and before == after:
+        # the same content at another place is the same data set
+        if manifest.fingerprint.inputs == node.fingerprint.inputs:
             continue
         if before.get("dataset") != after.get("dataset"):
             what = f"the data set {before.get('dataset')!r}; one on {after.get('dataset')!r}"
         elif before.get("labels") != after.get("labels"):
             what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
+        elif before.get("test_labels") != after.get("test_labels"):
+            what = (
+                f"test labels from {before.get('test_labels')!r}; "
+                f"one with test labels from {after.get('test_labels')!r}"
+            )
         else:
             what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
         raise UsageError(
             f"{str(workspace.root)!r} holds a model trained on {what} would replace it. Give another "
-            f"--workdir, or go on with what is there (--config {workspace.config}, or train, evaluate and "
-            "export alone), or say --force preprocess."
+            "--workdir, or go on with what is there (train, evaluate and export alone, or the data set that "
+            "it was trained on), or say --force preprocess."
         )
 
 

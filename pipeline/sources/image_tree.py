@@ -27,14 +27,10 @@ class ImageFile:
 
     Attributes:
         path: relative to the folder, with "/" between its parts.
-        size: bytes.
-        mtime_ns: time of its last change, in nanoseconds.
         problem: why it cannot be read, else None.
     """
 
     path: str
-    size: int = 0
-    mtime_ns: int = 0
     problem: str | None = None
 
 
@@ -152,7 +148,7 @@ def _look(entry: os.DirEntry[str], path: str, real_root: str) -> ImageFile:
         return ImageFile(path, problem="not a regular file")
     if status.st_size > MAX_FILE_BYTES:
         return ImageFile(path, problem=f"larger than {MAX_FILE_BYTES >> 20} MiB")
-    return ImageFile(path, status.st_size, status.st_mtime_ns)
+    return ImageFile(path)
 
 
 def inside(path: str | Path, real_root: str) -> bool:

@@ -1,6 +1,6 @@
 """What is seen of a run: losses of every step, weight histograms, samples, speed, settings.
 
-folder/events          for TensorBoard
+folder/events.out.*    for TensorBoard, which calls a run by its folder
 folder/samples         what the generator makes of the same latent vectors, PNG
 folder/history.npz     `names`, `values` [steps, names], and per call `call_steps`, `call_seconds`
 folder/losses.png      the history as curves, when the run ends
@@ -22,7 +22,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
-from ssgan_tf.file_names import CURVES, EVENTS, HISTORY
+from ssgan_tf.file_names import CURVES, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.history import History
@@ -80,7 +80,7 @@ class Summaries:
             return
         self._optimizers, self._real = optimizers, real
         self.history.begin(step, on_warning)
-        self._writer = tf.summary.create_file_writer(str(self.folder / EVENTS))
+        self._writer = tf.summary.create_file_writer(str(self.folder))
         if step == 0:
             with self._writer.as_default(step=0):
                 rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
@@ -98,13 +98,22 @@ class Summaries:
     def _forward_graph(self, networks: Networks, real: tf.Tensor) -> tf.Graph:
         system = self.system
 
+        def scoped(name: str) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                with tf.name_scope(name):
+                    return networks[name](*args, **kwargs)
+
+            return call
+
+        named: Any = {name: scoped(name) for name in networks}
+
         @tf.function
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
-            outputs = [system.real_score(networks, images)]
+            outputs = [system.real_score(named, images)]
             if system.classifier is not None:
-                outputs.append(system.class_logits(networks, images))
+                outputs.append(system.class_logits(named, images))
             if system.generator is not None:
-                outputs.append(system.generate(networks, system.latent(1, SAMPLE_SEED)))
+                outputs.append(system.generate(named, system.latent(1, SAMPLE_SEED)))
             return outputs
 
         return forward.get_concrete_function(real[:1]).graph
@@ -148,13 +157,13 @@ class Summaries:
                 tf.summary.scalar("speed/data_wait_seconds_per_step", seconds)
 
     def histograms(self, step: int, networks: Networks) -> None:
-        """Writes a histogram of every weight of every network."""
+        """Writes a histogram of every weight of every network, named so that losses come first on a page."""
         if self._writer is None:
             return
         with self._writer.as_default(step=step):
             for name, network in networks.items():
                 for number, variable in enumerate(network.variables):
-                    tf.summary.histogram(f"{name}/{number:03d}_{variable.name}", variable.value)
+                    tf.summary.histogram(f"weights/{name}/{number:03d}_{variable.name}", variable.value)
 
     def samples(self, step: int, networks: Networks) -> None:
         """Writes the system's picture of what it makes of the same latent vectors each time."""

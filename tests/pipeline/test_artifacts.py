@@ -320,6 +320,25 @@ def test_fingerprint_follows_each_part():
     assert base.differences(base) == []
 
 
+def test_what_a_parameter_without_a_value_stands_for_counts_as_given():
+    there, asked = fingerprint(labels=None, size=8), fingerprint(labels=10, size=8)
+    assert there.digest != asked.digest
+    assert there.in_full({"labels": 10}) == asked.in_full({"labels": 10})
+    for stands_for in ({}, {"labels": 5}, {"size": 10}):
+        assert there.in_full(stands_for) != asked.in_full(stands_for)
+
+
+def test_damage_is_looked_for_below_a_path(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint()) as partial:
+        for name in ("1", "2"):
+            (partial / name).mkdir()
+            (partial / name / "a.bin").write_bytes(b"12345678")
+    (folder / "1" / "a.bin").write_bytes(b"1234")
+    manifest = read_manifest(folder)
+    assert artifacts.find_damage(folder, manifest, "1/") and not artifacts.find_damage(folder, manifest, "2/")
+
+
 def test_fingerprint_survives_json(tmp_path):
     made = make_fingerprint("train", {"shape": (1, 2), "rate": 1e-4, "none": None}, {})
     with writing(tmp_path / "made", made):

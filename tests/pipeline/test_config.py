@@ -1,12 +1,14 @@
 """Settings: defaults < file < --set < options, and one message for each mistake."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from pipeline.chain.config import RunConfig, as_document, load_config
+from pipeline.chain.remembered import remembering
+from pipeline.chain.yaml_numbers import parse_yaml, yaml_text
 from pipeline.errors import UsageError, exit_code
-from pipeline.reporting.summary import save_config
 from pipeline.workspace import Workspace
 from ssgan_tf.declare import build
 
@@ -96,14 +98,19 @@ def test_a_whole_number_is_written_in_decimal_digits(key, value):
 def test_a_text_is_taken_as_it_stands_and_comes_back_from_a_file(name, tmp_path):
     config = load_config(overrides=[f"data.labels={name}", f"data.dataset=folder:{name}"])
     assert (config.data.labels, config.data.dataset) == (name, f"folder:{name}")
-    save_config(config, Workspace(tmp_path))
-    assert load_config(file=Workspace(tmp_path).config) == config
+    assert parse_yaml(yaml_text({"labels": name}), "here") == {"labels": name}
+    with remembering(Workspace(tmp_path), config):
+        pass
+    # the file names the same from any folder
+    data = load_config(file=Workspace(tmp_path).config).data
+    assert (data.labels, data.dataset) == (f"{Path.cwd()}/{name}", f"folder:{Path.cwd()}/{name}")
 
 
 def test_numbers_come_back_from_a_file(tmp_path):
     config = load_config(overrides=["data.test_rate=1e-3", "recipe.learning_rate=3e-7", "recipe.width=010"])
     assert config.recipe == {"learning_rate": 3e-7, "width": 10}
-    save_config(config, Workspace(tmp_path))
+    with remembering(Workspace(tmp_path), config):
+        pass
     assert load_config(file=Workspace(tmp_path).config) == config
 
 

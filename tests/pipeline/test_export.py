@@ -180,7 +180,7 @@ def test_a_system_without_classifier_exports_the_generator_alone(prepared_digits
     loop = export_fixtures.untrained(tmp_path / "model", "gan", shape=(8, 8, 1))
     loop.checkpoints.save(1)
     summary = run(tmp_path / "model", prepared_digits, tmp_path / "out")
-    assert set(summary) == {"version", "generator"}
+    assert set(summary) == {"version", "versions", "generator"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["generator"]
 
 
@@ -188,7 +188,7 @@ def test_a_baseline_exports_the_classifier_alone(prepared_digits, tmp_path):
     loop = export_fixtures.untrained(tmp_path / "model", "supervised", width=0.0625)
     loop.checkpoints.save(1)
     summary = run(tmp_path / "model", prepared_digits, tmp_path / "out")
-    assert set(summary) == {"version", "classifier"}
+    assert set(summary) == {"version", "versions", "classifier"}
 
 
 def test_data_of_another_shape_are_refused(prepared_digits, trained_digits, tmp_path):

@@ -116,7 +116,8 @@ def test_strict_stops_at_the_first_bad_image(exported, pictures, tmp_path):
 def test_all_bad_is_an_error_and_keeps_what_was_there(exported, pictures, tmp_path):
     (tmp_path / "rows.csv").write_text("before")
     with pytest.raises(DataError, match="none of the 2 images can be used; the first, .*21-text"):
-        run(exported, [pictures / "21-text.jpg", pictures / "22-empty.gif"], tmp_path / "rows.csv")
+        bad = [pictures / "21-text.jpg", pictures / "22-empty.gif"]
+        run(exported, bad, tmp_path / "rows.csv", overwrite=True)
     assert (tmp_path / "rows.csv").read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 

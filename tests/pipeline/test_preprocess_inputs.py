@@ -368,7 +368,7 @@ def test_pixels_under_two_labels_are_counted_and_listed(tmp_path):
 
 def test_a_failure_that_would_come_after_training_comes_before_the_images_are_written(tmp_path):
     with pytest.raises(DataError, match="no labelled image is left for the test split"):
-        prepare(tmp_path / "out", tree(tmp_path / "in", count=1))
+        prepare(tmp_path / "out", tree(tmp_path / "in", count=1), yes=True)
     with pytest.raises(DataError, match="all labelled images are of one class, 'cat'"):
         prepare(tmp_path / "out", tree(tmp_path / "one", classes=("cat",)))
     assert not list((tmp_path / "out").rglob("*"))

@@ -20,7 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.stages.train import stage as train
 from pipeline.stages.train.settings import TrainConfig
-from pipeline.stages.train.stage import check_training
+from pipeline.stages.train.stage import check_training, in_full
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
@@ -43,7 +43,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
         ({"recipe": "supervised"}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
         ({}, {}, {"count": 0, "labelled": 0}, DataError, "holds no image"),
         ({}, {}, {"labelled": 0}, NoLabels, "has a label, and recipe ssgan trains on labelled images"),
-        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "64 .* divided among 3 replicas"),
+        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "32 .* divided among 3 replicas"),
         ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, {}, UsageError, r"7 \(labelled\)"),
         ({"strategy": "mirrored", "batch_size": 15}, {}, {}, UsageError, "15 .* divided among 2"),
         (
@@ -51,7 +51,7 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
             {},
             {},
             UsageError,
-            "64 .* divided among 3 replicas",
+            "32 .* divided among 3 replicas",
         ),
         (
             {"strategy": "multiworker", "workers": "a:1,b:1"},
@@ -91,16 +91,19 @@ def test_what_can_train_passes(recipe, data):
     assert planned.settings.batch_size == 6
 
 
-def test_few_images_are_shown_400_times_by_default_and_as_often_to_the_baseline():
+def test_few_images_are_shown_200_times_by_default_and_as_often_to_the_baseline():
     few = described(count=40)
     for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
         planned = check_training(TrainConfig(recipe=recipe), settings, few)
-        assert planned.settings.steps == planned.options.steps == 400 * 40 // 64
+        assert planned.settings.batch_size == 32
+        assert planned.settings.steps == planned.options.steps == 200 * 40 // 32
         assert planned.fewer_steps
-        longer = check_training(TrainConfig(recipe=recipe, steps=999), settings, few)
-        assert longer.settings.steps == 999 and not longer.fewer_steps
+        asked = check_training(TrainConfig(recipe=recipe, steps=999, batch_size=64), settings, few)
+        assert (asked.settings.steps, asked.settings.batch_size) == (999, 64) and not asked.fewer_steps
+        whole = check_training(TrainConfig(recipe=recipe, preset="full"), settings, few)
+        assert (whole.settings.steps, whole.settings.batch_size) == (3283, 128)
         many = check_training(TrainConfig(recipe=recipe), settings, described(count=1437))
-        assert many.settings.steps == check_training(TrainConfig(recipe=recipe), settings).settings.steps
+        assert many.settings == check_training(TrainConfig(recipe=recipe), settings).settings
 
 
 def test_defaults_of_the_loop_stand_in_one_place():
@@ -158,3 +161,12 @@ def test_the_remedy_follows_the_message():
     assert message(DataError("x is wrong.")) == "x is wrong."
     assert message(DamagedData("x is cut off.")) == "x is cut off. Run `ganpipe preprocess` again."
     assert message(NoLabels("no label.")).startswith("no label. Give labels (--labels-per-class")
+
+
+def test_two_ways_of_asking_for_the_same_training_are_equal():
+    plain = in_full(TrainConfig(), {})
+    assert plain == in_full(TrainConfig(batch_size=64, average_decay=0.999), {"loss": "k_logits"})
+    assert plain != in_full(TrainConfig(preset="full"), {})
+    # how many steps none stands for depends on the data
+    assert plain["steps"] is None
+    assert in_full(TrainConfig(steps=3), {"steps": 9}) == in_full(TrainConfig(), {"steps": 3})

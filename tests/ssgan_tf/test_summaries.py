@@ -31,7 +31,7 @@ def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
 
 
 def events_of(folder):
-    events = EventAccumulator(str(folder / "events"), size_guidance={"tensors": 0})
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     events.Reload()
     return events
 
@@ -58,13 +58,15 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
     # every weight of every network
     for name, network in loop.networks.items():
         for number, variable in enumerate(network.variables):
-            tag = f"{name}/{number:03d}_{variable.name}"
+            tag = f"weights/{name}/{number:03d}_{variable.name}"
             assert [event.step for event in events.Tensors(tag)] == [0, 6, 12], tag
         rate = loop.optimizers[name].learning_rate.numpy()
         assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
     assert len(scalars(events, "speed/examples_per_second")) == 5
+    # a page of TensorBoard goes by the names: losses come before the weights
+    assert max(names) < min(tag for tag in tags if tag.startswith("weights/"))
     # both networks as one graph
-    scopes = {part for node in events.Graph_def().node for part in node.name.split("/")}
+    scopes = {part for node in events.Graph().node for part in node.name.split("/")}
     assert set(loop.networks) <= scopes
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)

@@ -65,7 +65,7 @@ def test_loss_scale_is_checkpointed_and_shown(make_loop, tmp_path):
     assert float(scales["generator"].numpy()) == 64.0
     tags = {
         value.tag
-        for path in (tmp_path / "run" / "events").iterdir()
+        for path in (tmp_path / "run").glob("events.*")
         for event in tf.compat.v1.train.summary_iterator(str(path))
         for value in event.summary.value
     }

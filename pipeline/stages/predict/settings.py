@@ -18,6 +18,7 @@ class PredictConfig:
         one_of("csv", "jsonl", "parquet"),
         group="output",
     )
+    overwrite: bool = setting(False, "replace the output file if it is there")
     engine: str = setting(
         "savedmodel", "savedmodel, or lite where the export has it", one_of("savedmodel", "lite")
     )

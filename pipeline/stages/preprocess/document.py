@@ -70,6 +70,8 @@ def dataset_document(
     shards: Mapping[str, Sequence[Mapping[str, Any]]],
     histogram: np.ndarray,
     seed: int,
+    fold: int | None = None,
+    folds: int = 0,
 ) -> dict[str, Any]:
     """Builds the document.
 
@@ -82,6 +84,8 @@ def dataset_document(
         shards: output split to what `write_records` says of each shard.
         histogram: int [C, 256], how often each value is in the training images.
         seed: of the draw.
+        fold: of the draw; None: the whole.
+        folds: of the draw; 0: it is not cross-fitted.
     """
     from ssgan_tf.records import SCHEMA_VERSION
 
@@ -108,7 +112,7 @@ def dataset_document(
         "rejected": len(drawn.rejected),
         "seed": seed,
         "labelled_digest": labelled_digest(train),
-        "draw": {"method": drawn.method},
+        "draw": {"method": drawn.method} | ({"folds": folds, "fold": fold} if folds else {}),
     }
 
 

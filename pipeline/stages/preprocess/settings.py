@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.beam import modes
 from pipeline.beam.modes import IN_MEMORY
-from ssgan_tf.declare import CONTENT, FILE, FOLDER, Rule, at_least, between, one_of, setting, whole
+from pipeline.sources.name_list import is_list_of_names, split_names
+from pipeline.sources.names import split_place
+from ssgan_tf.declare import (
+    CONTENT,
+    FILE,
+    FOLDER,
+    Rule,
+    at_least,
+    between,
+    one_of,
+    setting,
+    whole,
+    whole_text,
+)
 from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
@@ -19,17 +33,43 @@ class DataConfig:
         "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
         affects_result=False,
         takes="SOURCE",
+        place=split_place,
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False, takes=FOLDER
+        None,
+        "where tensorflow_datasets keeps prepared data",
+        affects_result=False,
+        takes=FOLDER,
+        place=whole_text,
     )
     labels: str | None = setting(
-        None, "CSV file of path,label for folder:PATH", affects_result=False, takes=FILE
+        None, "CSV file of path,label for folder:PATH", affects_result=False, takes=FILE, place=whole_text
+    )
+    test_labels: str | None = setting(
+        None,
+        "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
+        affects_result=False,
+        takes=FILE,
+        place=whole_text,
+    )
+    classes: str | None = setting(
+        None,
+        "the classes of folder:PATH in their order, with commas between; default: as they are found",
+        Rule("two or more different names with commas between", lambda v: is_list_of_names(v, least=2)),
+        takes="NAME,NAME,...",
+    )
+    unlabelled_folders: str | None = setting(
+        None,
+        "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
+        Rule("different names of folders with commas between", is_list_of_names),
+        takes="FOLDER,...",
+    )
+    yes: bool = setting(
+        False, "take the classes as they are, whatever is doubtful", affects_result=False, remembered=False
     )
     labels_per_class: int | str | None = setting(
         None,
-        "labels kept for each class: a number or 'all'; default: all where the source has "
-        "unlabelled images, else 10",
+        "labels kept for each class: a number or 'all'; default: all, but 10 of the bundled digits",
         Rule(
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
@@ -46,6 +86,7 @@ class DataConfig:
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
         takes=FILE,
+        place=whole_text,
     )
     image_size: int | None = setting(
         None,
@@ -75,6 +116,17 @@ class DataConfig:
         "share of the labelled images that becomes the test split, where the source has none",
         between(0, 1),
     )
+    folds: int | str | None = setting(
+        "auto",
+        "cross-fit: each labelled image is tested on by one of so many models that have not seen it; a "
+        "number from 2, 0 (or none), or auto: 5 where the source has no labelled test split and test_rate "
+        "would give fewer than 200 test images",
+        Rule(
+            "a number from 2, 0 (or none), or auto",
+            lambda v: v in ("auto", "none") if isinstance(v, str) else v == 0 or v >= 2,
+        ),
+        takes="[INTEGER|auto|none]",
+    )
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
@@ -98,7 +150,23 @@ class DataConfig:
     )
 
     @property
+    def fold_count(self) -> int:
+        """Folds of a draw, 0 where it is not cross-fitted; `auto`, which planning decides, counts as 0."""
+        return self.folds if isinstance(self.folds, int) else 0
+
+    @property
     def framing(self) -> Framing:
         """How images become records; the background as a level 0..255."""
         levels: dict[int | str, int] = {"white": WHITE, "black": 0}
         return Framing(self.resize, int(levels.get(self.background, self.background)))
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """What opening the source takes besides its name."""
+        return {
+            "data_dir": self.data_dir,
+            "labels": self.labels,
+            "test_labels": self.test_labels,
+            "classes": split_names(self.classes),
+            "unlabelled_folders": split_names(self.unlabelled_folders),
+        }

@@ -2,9 +2,10 @@
 
     document = run(config, seed=0, output=Path("an/empty/folder"), terminal=Terminal())
 
-Three Beam passes with the label draw after the first: scan (check every image, note its digest, label
-and size), draw (splits, duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a
-keyed hash). Besides shards and dataset.json, which training reads, the folder gets
+The classes that the source lists are shown, and doubted where they look wrong. Then three Beam passes with
+the label draw after the first: scan (check every image, note its digest, label and size), draw (splits,
+duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a keyed hash). Besides shards
+and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test and validation;
                     `data.labelled_keys` takes it to repeat exactly this draw
@@ -14,6 +15,9 @@ keyed hash). Besides shards and dataset.json, which training reads, the folder g
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,8 +40,9 @@ from pipeline.stages.preprocess.document import (
 )
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
+from pipeline.stages.preprocess.intake import admit_classes, show_draw
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan
+from pipeline.stages.preprocess.scan import Scan, Scanned
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
@@ -46,7 +51,13 @@ from pipeline.workspace import LABELLED_FILE
 
 
 def run(
-    config: DataConfig, *, seed: int, output: Path, terminal: Terminal, source_digest: str | None = None
+    config: DataConfig,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None = None,
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Prepares a data set.
 
@@ -56,14 +67,17 @@ def run(
         output: an empty folder; on failure what is in it is of no use.
         terminal: where progress and a summary go.
         source_digest: the source's digest when this run was planned.
+        fold: of the draw, from 0 to `config.fold_count`; None: the whole.
 
     Returns:
-        The document that dataset.json holds.
+        The document that dataset.json holds, and in `stands_for` what settings without a value stand for in
+        this source.
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
-        DataError: the source, its labels or the output folder are not as they must be, or the source
-            changed since it was planned or while it was read.
+        DataError: the source, its labels or the output folder are not as they must be, its classes are
+            doubtful and nobody said that they are right, or the source changed since it was planned or while
+            it was read.
     """
     source = _open(config)
     given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
@@ -72,6 +86,8 @@ def run(
         raise DataError(f"the data set {config.dataset!r} changed since this run was planned. Run again.")
     if config.strict:
         check_strict(source.aside())
+    admit_classes(source, terminal, dataset=config.dataset, yes=config.yes)
+    budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
@@ -87,8 +103,8 @@ def run(
 
             account = account_of(scanned, source.aside())
             class_names = source.class_names()
-            drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
-            check_draw(drawn, class_names, config)
+            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
+            check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
             if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
@@ -118,6 +134,8 @@ def run(
                 shards=collect_shards(shards, scratch),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
+                fold=fold,
+                folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
@@ -131,14 +149,40 @@ def run(
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
     _summarise(document, drawn, terminal)
-    if account:
-        for line in in_words(account):
+    # what is true of the source is said for the first fold and for the whole
+    if not fold:
+        show_draw(drawn, class_names, terminal)
+        _warn(drawn, terminal)
+        for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
-    return document
+    own_budget = source.labels_per_class or "all"
+    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
 
 
 def _open(config: DataConfig) -> Source:
-    return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+    return open_source(config.dataset, **config.source_options)
+
+
+def _budget(config: DataConfig, source: Source, terminal: Terminal) -> DataConfig:
+    """The settings with the source's own number of labels where the user says none."""
+    own = source.labels_per_class
+    if own is None or config.labels_per_class or config.labeled_rate or config.labelled_keys:
+        return config
+    if terminal.first_time("own budget"):
+        terminal.say(
+            f"  {own} labels of each class are kept, which is the default of {source.name!r}; "
+            "--labels-per-class (a number, or all) and --labeled-rate say otherwise"
+        )
+    return replace(config, labels_per_class=own)
+
+
+def _own_shape(scanned: Mapping[str, Sequence[Scanned]]) -> dict[str, int]:
+    _, _, channels = image_shape(scanned, size=1, channels=None)
+    with suppress(DataError):
+        height, width, _ = image_shape(scanned, size=None, channels=None)
+        if height == width:
+            return {"image_size": height, "channels": channels}
+    return {"channels": channels}
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:
@@ -167,6 +211,13 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         for name, split in document["splits"].items()
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
+    train = document["splits"]["train"]
+    everyone = drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train"))
+    if everyone and terminal.first_time("nothing unlabelled"):
+        terminal.say(
+            f"  all {train['count']:,} training images have a label and keep it: there is nothing unlabelled "
+            "to learn from (--labels-per-class N withholds labels, to try what fewer would give)"
+        )
     per_class = document["labels_per_class"]
     if per_class:
         counts = set(per_class.values())
@@ -175,6 +226,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         without = [name for name, count in per_class.items() if count == 0]
         if without:
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
+
+
+def _warn(drawn: Draw, terminal: Terminal) -> None:
     for note in drawn.notes:
         terminal.warn(note)
     listed = f"listed in {FOLDER}/{SOURCE}"

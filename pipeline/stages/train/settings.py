@@ -13,10 +13,12 @@ class TrainConfig:
     """Settings of `ganpipe train` that hold for every recipe."""
 
     recipe: str = setting("ssgan", "the system to train")
+    # what it stands for decides the result
     preset: str = setting(
         "small",
         "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
         "full (its whole size, with our changes)",
+        affects_result=False,
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
@@ -40,6 +42,7 @@ class TrainConfig:
         affects_result=False,
         group="devices",
         takes="HOST:PORT,...",
+        remembered=False,
     )
     worker_index: int | None = setting(
         None,
@@ -47,6 +50,7 @@ class TrainConfig:
         at_least(0),
         affects_result=False,
         group="devices",
+        remembered=False,
     )
     precision: str = setting(
         "float32",

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
-# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
-PASSES = 400
+SMALL = "small"
+# of a few photos, a longer training learns nothing new
+PASSES = 200
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def check_training(
 ) -> Planned:
     """Checks all that can be known before the first step; builds no network and starts no device.
 
-    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
-    more than show each of them 400 times.
+    Where nothing says how large a batch is and how many steps there are, a recipe that classifies takes its
+    own numbers; but the preset small, on few images, no batch larger than they are, and no more steps than
+    show each of them 200 times.
 
     Args:
         config: strategy, precision, intervals.
@@ -59,23 +61,52 @@ def check_training(
     chosen = {"steps": config.steps, "batch_size": config.batch_size}
     overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
     settings = recipe.configure(config.preset, overrides)
-    fewer = False
-    if info is not None and recipe.needs_labels and "steps" not in overrides:
-        enough = _steps_that_do(info, settings.batch_size)
-        if fewer := enough < settings.steps:
-            settings = recipe.configure(config.preset, {**overrides, "steps": enough})
+    fits = info is not None and config.preset == SMALL and recipe.needs_labels
+    fitted = _fitted(settings, info) if info is not None and fits else {}
+    fitted = {name: value for name, value in fitted.items() if name not in overrides}
+    settings = recipe.configure(config.preset, {**fitted, **overrides})
     given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
     options = recipe.loop_options(config.preset, settings)
     options |= {name: value for name, value in given.items() if value is not None}
-    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}), fewer)
+    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}), "steps" in fitted)
     if info is not None:
         _check_data(planned, _system(planned, config, info), config, info)
     return planned
 
 
-def _steps_that_do(info: DatasetInfo, batch_size: int) -> int:
-    """Steps after which every training image was seen 400 times."""
-    return max(1, -(-PASSES * info.splits.get("train", {}).get("count", 0) // batch_size))
+def _fitted(settings: Any, info: DatasetInfo) -> dict[str, int]:
+    """What of a recipe's batch and steps is too much for the number of training images."""
+    count = max(1, info.splits.get("train", {}).get("count", 0))
+    batch = min(settings.batch_size, 1 << (count.bit_length() - 1))
+    steps = -(-PASSES * count // batch)
+    fitted = {"batch_size": batch} if batch < settings.batch_size else {}
+    return fitted | ({"steps": steps} if steps < settings.steps else {})
+
+
+def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides the result and is not given: of the preset, the recipe and the loop.
+
+    The number of steps is left None where none is given: it can depend on the data, and the summary of a
+    training says what it stands for.
+
+    Raises:
+        UsageError: a setting that the recipe does not allow.
+    """
+    planned = check_training(config, recipe_settings)
+    settings = planned.recipe.describe(planned.settings)
+    settings.pop("steps")
+    return {
+        "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
+        "batch_size": settings.pop("batch_size"),
+        "average_decay": planned.options.average_decay,
+        "settings": settings,
+    }
+
+
+def _default_steps(config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo) -> int:
+    """What the number of steps is where none is given."""
+    others = {name: value for name, value in recipe_settings.items() if name != "steps"}
+    return check_training(dataclasses.replace(config, steps=None), others, info).options.steps
 
 
 def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
@@ -132,7 +163,8 @@ def run(
         stop: ends the run early, after a checkpoint, when set.
 
     Returns:
-        Summary: recipe, steps, parameters, last losses.
+        Summary: recipe, steps, parameters, last losses, and in `stands_for` the number of steps where none
+        is given.
 
     Raises:
         UsageError: a setting that the recipe or the machine does not allow.
@@ -207,4 +239,5 @@ def run(
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
         "last": {name: value for name, value in latest.items() if name != SPEED},
+        "stands_for": {"steps": _default_steps(config, recipe_settings, info)},
     }
