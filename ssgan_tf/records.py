@@ -199,7 +199,7 @@ class DatasetInfo:
         if document.get("schema_version") != SCHEMA_VERSION:
             raise DamagedData(
                 f"{str(path)!r} has schema version {document.get('schema_version')!r}; "
-                f"this version reads {SCHEMA_VERSION}. Prepare the data again (ganpipe preprocess)."
+                f"this version reads {SCHEMA_VERSION}. Prepare the data again."
             )
         return cls(
             folder=Path(folder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import serving_models
 import tensorflow as tf
+from PIL import Image
 from serving_fixtures import Served, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra `test`")
@@ -174,6 +176,14 @@ def test_a_dropped_image_is_answered_as_the_api_answers(visit: Visit, server: Se
     visit.expect("#confidence").to_have_text(f"{round(100 * expected['confidence'])}%")
     assert visit.text("#real-score") == f"{100 * expected['real_score']:.1f} %"
     assert expected["abstain"] == ("abstain" in visit.text("#verdict"))
+
+
+def test_a_picture_that_the_browser_cannot_show_is_answered_too(visit: Visit, server: Served) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 200, np.uint8)).save(buffer, "TIFF")
+    visit.drop("scan.tiff", "image/tiff", buffer.getvalue())
+    visit.expect("#error").to_be_hidden()
+    visit.expect("#label").not_to_have_text("No image yet")
 
 
 def test_an_unsure_answer_abstains(visit: Visit) -> None:
