@@ -4,11 +4,13 @@
     python tools/reproduce.py gaussian gan --data-dir DATA
     python tools/reproduce.py all --data-dir DATA --steps 3000
     python tools/reproduce.py ssgan --data-dir DATA -- --preset small
+    python tools/reproduce.py gan dcgan --data-dir DATA --picture digits.png
 
 Each recipe runs with the settings that its file documents (`Recipe.reproduction`); what stands after `--`
 is added to its `ganpipe run`. DATA holds MNIST's files in DATA/mnist; without --data-dir MNIST comes from
 tensorflow_datasets. The table is WORKDIR/reproduction.md and .json. A run that is in the table already is
-skipped, and one that was interrupted continues at its last checkpoint.
+skipped, and one that was interrupted continues at its last checkpoint. --picture puts what the recipes draw
+and real images beside each other, 16 of each.
 
 Cost: seconds (gaussian), minutes (gan), hours (the convolutional ones and improved-gan at full length).
 """
@@ -22,6 +24,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,8 @@ from ssgan_tf.file_names import HISTORY, TRAINING
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
 from ssgan_tf.metrics.figures import in_words as words_for
 from ssgan_tf.recipes import load_recipe, recipe_names
-from ssgan_tf.systems.recipe import Recipe
-from ssgan_tf.whole_files import write_whole
+from ssgan_tf.systems.recipe import Recipe, System
+from ssgan_tf.whole_files import replacing, write_whole
 
 TABLE = "reproduction"
 FLAGS = {
@@ -59,9 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workdir", type=Path, default=Path("reproduction"), help="[default: %(default)s]")
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files in mnist/")
     parser.add_argument("--again", action="store_true", help="run what is in the table too")
+    parser.add_argument("--picture", type=Path, help="a PNG file: samples of all recipes beside real images")
     options = parser.parse_args(own)
     try:
         recipes = _chosen(options.recipes)
+        if options.picture:
+            _check_drawn(recipes)
     except GanpipeError as error:
         parser.error(str(error))
     table = _read(options.workdir)
@@ -85,6 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
         table[key] = measured(recipe, folder, options.steps, more, seeds)
         _write(options.workdir, table)
     print((options.workdir / f"{TABLE}.md").read_text())
+    if options.picture:
+        places = [Workspace(options.workdir / _folder_name(r, options.steps, more)) for r in recipes]
+        save_picture(options.picture, recipes, places)
+        print(f"written to {options.picture}", file=sys.stderr)
     return 0
 
 
@@ -194,6 +204,39 @@ def _mean(documents: list[dict[str, Any]]) -> dict[str, Any]:
         for name, value in documents[0].items()
         if isinstance(value, int | float | list)
     }
+
+
+def _check_drawn(recipes: Sequence[Recipe]) -> None:
+    for recipe in recipes:
+        # one that draws its own picture makes points of the plane
+        if recipe.system.generator is None or recipe.system.picture is not System.picture:
+            raise GanpipeError(f"recipe {recipe.name} makes no images to put beside others.")
+
+
+def save_picture(path: Path, recipes: Sequence[Recipe], places: Sequence[Workspace]) -> None:
+    """Draws 4x4 samples of each recipe (draw 0, averaged weights) beside 16 real training images."""
+    from matplotlib.figure import Figure
+
+    from ssgan_tf.plots import grid
+    from ssgan_tf.records import DatasetInfo, iterate_split
+    from ssgan_tf.training.summaries import SAMPLE_SEED
+    from ssgan_tf.training.trained import load_trained
+
+    grids = {}
+    for recipe, place in zip(recipes, places, strict=True):
+        trained = load_trained(place.model(0, Model(recipe.name)) / "train")
+        latent = trained.system.latent(16, SAMPLE_SEED)
+        made = np.asarray(trained.system.generate(trained.networks, latent))
+        grids[f"{recipe.name}, {trained.step:,} steps"] = grid(made)
+    real = next(iterate_split(DatasetInfo.load(places[0].data(0)), "train", block=16)).images
+    grids["real"] = grid(real)
+    figure = Figure(figsize=(3.2 * len(grids), 3.6), dpi=100, layout="constrained")
+    for number, (title, picture) in enumerate(grids.items(), 1):
+        axes = figure.add_subplot(1, len(grids), number, title=title)
+        axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.axis("off")
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")
 
 
 def in_words(row: dict[str, Any]) -> str:

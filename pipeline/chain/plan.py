@@ -58,6 +58,7 @@ class Node:
         model: the model that it belongs to; None: the draw itself.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        prepare: does what must be done before any node runs.
     """
 
     stage: Stage
@@ -69,6 +70,7 @@ class Node:
     model: Model | None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def result(self) -> Input:
@@ -222,6 +224,7 @@ def plan_stage(
         model=model,
         publishes=stage.publishes(settings),
         origin=origin,
+        prepare=lambda: stage.prepare(settings),
     )
 
 

@@ -44,6 +44,16 @@ def _chief_publishes(settings: Any) -> bool:
     return is_chief(settings, os.environ)
 
 
+def _nothing(settings: Any) -> None:
+    pass
+
+
+def _prepare_devices(settings: Any) -> None:
+    from ssgan_tf.training.strategy import prepare_devices
+
+    prepare_devices(settings.strategy, settings.replicas)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage.
@@ -66,6 +76,7 @@ class Stage:
         keeps: what of the returned summary goes into the manifest.
         code: modules besides its own that it imports by computed names.
         publishes: False in a process that only helps another one, which publishes.
+        prepare: does what must be done before any stage of the process starts.
     """
 
     name: str
@@ -85,6 +96,7 @@ class Stage:
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     code: tuple[str, ...] = ()
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
+    prepare: Callable[[Any], None] = field(default=_nothing, repr=False)
 
     @property
     def module(self) -> str:
@@ -144,6 +156,7 @@ STAGES = (
             "train.recipe",
             "train.preset",
             "train.steps",
+            "train.epochs",
             "train.batch_size",
             "train.strategy",
             "train.replicas",
@@ -156,6 +169,7 @@ STAGES = (
         reads_recipe=True,
         resumes_from=CHECKPOINTS,
         publishes=_chief_publishes,
+        prepare=_prepare_devices,
     ),
     Stage(
         name="evaluate",

@@ -1,5 +1,6 @@
 """What a run leaves to look at, read back from the files."""
 
+import re
 import threading
 
 import numpy as np
@@ -31,7 +32,7 @@ def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
 
 
 def events_of(folder):
-    events = EventAccumulator(str(folder / "events"), size_guidance={"tensors": 0})
+    events = EventAccumulator(str(folder / "events"), size_guidance={"tensors": 0, "graph": 0})
     events.Reload()
     return events
 
@@ -48,27 +49,46 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
     # every loss and accuracy of every step, the same numbers as in the history
     with np.load(tmp_path / "history.npz") as history:
         names, values = history["names"].tolist(), history["values"]
-        assert history["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+        # the steps whose movement is looked at, 6 and 12, stand alone
+        assert history["call_steps"].tolist() == [3, 4, 5, 6, 8, 11, 12]
         assert (history["call_seconds"] > 0).all()
+        titles, ends = history["period_titles"].tolist(), history["period_ends"].tolist()
+    # 64 images, 16 a step
+    assert titles == ["epoch 1/3", "epoch 2/3", "epoch 3/3"] and ends == [4, 8, 12]
     assert names == loop.names and values.shape == (STEPS, len(names))
     assert {f"{name}/loss" for name in loop.optimizers} <= set(names)
     for column, name in enumerate(names):
-        assert [step for step, _ in scalars(events, name)] == list(range(1, STEPS + 1))
-        np.testing.assert_array_equal([value for _, value in scalars(events, name)], values[:, column])
+        network, _, kind = name.rpartition("/")
+        tag = f"Loss/{network}" if kind == "loss" else name
+        assert [step for step, _ in scalars(events, tag)] == list(range(1, STEPS + 1))
+        np.testing.assert_array_equal([value for _, value in scalars(events, tag)], values[:, column])
+        means = values[:, column].reshape(3, 4).mean(1, dtype=np.float64)
+        assert scalars(events, f"epoch/{name}") == [(e, pytest.approx(m)) for e, m in enumerate(means, 1)]
+    # TensorBoard sorts by name
+    assert min(tags - {"_hparams_/session_start_info"}).startswith("Loss/")
     # every weight of every network
     for name, network in loop.networks.items():
-        for number, variable in enumerate(network.variables):
-            tag = f"{name}/{number:03d}_{variable.name}"
+        drawn = sorted(tag for tag in tags if tag.startswith(f"weights/{name}/"))
+        assert len(drawn) == len(network.variables)
+        assert all(re.fullmatch(rf"weights/{name}/\d\d_[a-z0-9_]*[a-z2]/[a-z_]+", tag) for tag in drawn)
+        for tag in drawn:
             assert [event.step for event in events.Tensors(tag)] == [0, 6, 12], tag
+        for kind in ("gradient_norm", "update_to_weight"):
+            found = scalars(events, f"{kind}/{name}")
+            assert [step for step, _ in found] == [6, 12] and all(value > 0 for _, value in found)
         rate = loop.optimizers[name].learning_rate.numpy()
         assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
-    assert len(scalars(events, "speed/examples_per_second")) == 5
+    assert len(scalars(events, "speed/examples_per_second")) == 6
+    # the graph of all networks, each once
+    graph = tf.compat.v1.GraphDef.FromString(events.Graph().SerializeToString())
+    scopes = {node.name.split("/")[1] for node in graph.node if node.name.count("/") > 1}
+    assert set(loop.networks) <= scopes
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)
     if loop.system.generator:
-        assert [event.step for event in events.Tensors("samples")] == [4, 8, 12]
+        assert [event.step for event in events.Tensors("samples")] == [0, 4, 8, 12]
         files = sorted(path.name for path in (tmp_path / "samples").iterdir())
-        assert files == ["step-0000004.png", "step-0000008.png", "step-0000012.png"]
+        assert files == [f"step-{step:07d}.png" for step in (0, 4, 8, 12)]
         stored = tf.io.read_file(str(tmp_path / "samples" / files[-1]))
         assert tf.make_ndarray(events.Tensors("samples")[-1].tensor_proto)[2] == stored.numpy()
     curves = tf.io.decode_png(tf.io.read_file(str(tmp_path / "losses.png")))
@@ -113,7 +133,7 @@ def test_a_resumed_run_has_one_history(tmp_path):
         np.load(tmp_path / "broken" / "history.npz") as second,
     ):
         np.testing.assert_array_equal(first["values"], second["values"])
-        assert second["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+        assert second["call_steps"].tolist() == [3, 4, 5, 6, 8, 11, 12]
 
 
 def test_history_forgets_what_came_after_the_checkpoint(tmp_path):

@@ -15,9 +15,19 @@ class TrainConfig:
     recipe: str = setting("ssgan", "the system to train")
     preset: str = setting("small", "the recipe's named settings: small (two cores) or full (as published)")
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
+    epochs: int | None = setting(
+        None,
+        "instead of steps: passes over all training images; the baseline takes as many steps as its pair",
+        at_least(1),
+    )
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
-    replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
+    replicas: int | None = setting(
+        None,
+        "replicas of mirrored: how many of the GPUs are used, one each (default: all); without a GPU as many "
+        "logical CPU devices are made (default: 2), to try replicas out",
+        at_least(1),
+    )
     workers: str | None = setting(
         None, "host:port,... of all workers of multiworker; default: TF_CONFIG", affects_result=False
     )
@@ -38,6 +48,7 @@ class TrainConfig:
     histogram_every: int = as_in(LoopOptions, "histogram_every")
     image_every: int = as_in(LoopOptions, "image_every")
     checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
+    validation_every: int = as_in(LoopOptions, "validation_every")
     keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(
         4096,

@@ -1,0 +1,164 @@
+"""What a training would be, from its settings, the data and the devices; nothing is built or started here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DataError, UsageError
+from pipeline.stages.train.settings import TrainConfig
+from ssgan_tf.training.options import LoopOptions
+
+if TYPE_CHECKING:
+    from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.systems.recipe import Recipe, System
+
+# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
+PASSES = 400
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would be trained.
+
+    Attributes:
+        recipe, settings: the recipe and its settings.
+        options: of the loop.
+        fewer_steps: whether few images cut the steps.
+        other_batches: settings of batches that the replicas could not share, to what they are now and what
+            they were to be.
+    """
+
+    recipe: Recipe
+    settings: Any
+    options: LoopOptions
+    fewer_steps: bool = False
+    other_batches: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+    def remarks(self, images: int) -> list[str]:
+        """What of it nobody asked for, in words.
+
+        Args:
+            images: of the training split.
+        """
+        said = [
+            f"{name} is {size}: {wanted} cannot be divided among the replicas"
+            for name, (size, wanted) in self.other_batches.items()
+        ]
+        if self.fewer_steps:
+            said.append(
+                f"{self.settings.steps} steps: they show each of the {images} training images {PASSES} times "
+                "(--steps or --epochs says otherwise)"
+            )
+        return said
+
+
+def check_training(
+    config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
+) -> Planned:
+    """Checks all that can be known before the first step; builds no network and starts no device.
+
+    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
+    more than show each of them 400 times. Batches that the replicas cannot share become the nearest ones
+    that they can.
+
+    Args:
+        config: strategy, precision, intervals.
+        recipe_settings: overrides of the recipe's settings.
+        info: the prepared data, where it is there already.
+
+    Raises:
+        UsageError: a setting that the recipe or the machine does not allow, or a recipe that classifies and
+            data without classes.
+        DataError: the training split is empty, or lacks what the recipe needs: labels, a second class.
+    """
+    from ssgan_tf.recipes import load_recipe
+    from ssgan_tf.training.cluster import place_of
+    from ssgan_tf.training.strategy import count_replicas
+
+    recipe = load_recipe(config.recipe)
+    chosen = {"steps": config.steps, "batch_size": config.batch_size}
+    overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
+    if config.epochs is not None and "steps" in overrides:
+        raise UsageError("give either train.epochs or a number of steps, not both.")
+    settings = recipe.configure(config.preset, overrides)
+    processes = place_of(config, os.environ).processes
+    replicas = count_replicas(config.strategy, config.replicas, processes)
+    settings, other = _shared_batches(recipe, settings, replicas)
+    fewer = False
+    if info is not None and "steps" not in overrides:
+        before = settings.steps
+        settings = _with_steps_for(recipe, settings, config.epochs, _train_split(info)["count"])
+        fewer = config.epochs is None and settings.steps < before
+    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
+    values = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(LoopOptions)
+        if field.name != "steps"
+    }
+    values |= {"steps": settings.steps, "average_decay": decay}
+    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
+    planned = Planned(recipe, settings, loop, fewer, other)
+    if info is not None:
+        _check_data(planned, system_of(planned, config, info), info, replicas)
+    return planned
+
+
+def _train_split(info: DatasetInfo) -> dict[str, Any]:
+    split = info.splits.get("train", {})
+    if not split.get("count"):
+        raise DataError(f"the training split of {str(info.folder)!r} holds no image.")
+    return split
+
+
+def _with_steps_for(recipe: Recipe, settings: Any, epochs: int | None, images: int) -> Any:
+    from ssgan_tf.training.epochs import epoch_end
+
+    if epochs is None and not recipe.needs_labels:
+        return settings
+    steps = epoch_end(epochs or PASSES, images, settings.batch_size)
+    if epochs is None and steps >= settings.steps:
+        return settings
+    return recipe.configure("full", {**recipe.describe(settings), "steps": steps})
+
+
+def _shared_batches(recipe: Recipe, settings: Any, replicas: int) -> tuple[Any, dict[str, tuple[int, int]]]:
+    """Rounds settings that are sizes of batches to multiples of the number of replicas."""
+    described = recipe.describe(settings)
+    other = {}
+    for name, wanted in described.items():
+        if name.endswith(("batch_size", "_batch")) and wanted % replicas:
+            other[f"recipe.{name}"] = (max(1, (2 * wanted + replicas) // (2 * replicas)) * replicas, wanted)
+            described[name] = other[f"recipe.{name}"][0]
+    return (recipe.configure("full", described) if other else settings), other
+
+
+def system_of(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
+    """The system that would be trained; it has no variables yet."""
+    from ssgan_tf.systems.recipe import DataSpec
+
+    spec = DataSpec(info.image_shape, info.num_classes)
+    return planned.recipe.build(planned.settings, spec, config.precision)
+
+
+def _check_data(planned: Planned, system: System, info: DatasetInfo, replicas: int) -> None:
+    from ssgan_tf.errors import NoLabels
+    from ssgan_tf.training.batches import check_batch_sizes
+
+    name, data = planned.recipe.name, str(info.folder)
+    if planned.recipe.needs_labels and info.num_classes < 2:
+        if not info.num_classes:
+            raise UsageError(f"recipe {name} classifies, but {data!r} has no classes.")
+        raise DataError(
+            f"recipe {name} classifies, but {data!r} has one class only: {info.class_names[0]!r}."
+        )
+    split = _train_split(info)
+    streams = system.streams()
+    if split.get("labelled") == 0 and any(stream.labelled_only for stream in streams.values()):
+        raise NoLabels(
+            f"no training image of {data!r} has a label, and recipe {name} trains on labelled images."
+        )
+    check_batch_sizes(streams, replicas)

@@ -1,0 +1,80 @@
+"""TensorBoard itself, in headless Chromium, on what each recipe leaves: tabs show something, no error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ssgan_tf.recipe_fixtures import FORMS, IDS
+from tests.ssgan_tf.test_summaries import run
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra `test`")
+
+CHROMIUM = os.environ.get("GANPIPE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a chromium on the path, or GANPIPE_CHROMIUM"),
+    pytest.mark.slow,
+]
+# tab, and what stands there once it has loaded
+TABS = {
+    "timeseries": "Loss/discriminator",
+    "scalars": "Loss",
+    "images": "samples",
+    "histograms": "weights/discriminator",
+    "graphs": "discriminator",
+}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a TensorBoard on one small run of each recipe."""
+    from tensorboard import default, program
+
+    root = tmp_path_factory.mktemp("board")
+    for name, (recipe, settings) in zip(IDS, FORMS, strict=True):
+        run(recipe, root / name, **settings)
+    server = program.TensorBoard(default.get_plugins())
+    server.configure(argv=[None, "--logdir", str(root), "--port", "0", "--load_fast=false"])
+    yield server.launch()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.BrowserContext]:
+    """A browser with a profile of its own."""
+    with sync_api.sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("profile")),
+            executable_path=CHROMIUM,
+            headless=True,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            viewport={"width": 1300, "height": 1000},
+        )
+        yield context
+        context.close()
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_tab_loads(board, browser, name, tmp_path):
+    page, problems = browser.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "response",
+        lambda answer: (
+            problems.append(answer.url) if answer.status >= 400 and answer.url.startswith(board) else None
+        ),
+    )
+    pictures = Path(os.environ.get("GANPIPE_SCREENSHOTS", tmp_path))
+    for tab, words in TABS.items():
+        if tab == "images" and name.startswith("supervised"):
+            continue
+        page.goto(f"{board}?regexInput=%5E{name}%2F#{tab}")
+        page.reload()
+        sync_api.expect(page.get_by_text(words).first).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(2000)
+        page.screenshot(path=pictures / f"{name}-{tab}.png")
+    page.close()
+    assert problems == []
