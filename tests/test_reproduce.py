@@ -62,6 +62,13 @@ def test_documented_options_are_valid(reproduce, name, tmp_path):
     assert values["train__steps"] == "7" and values["draws"] == "2"
 
 
+def test_what_makes_no_images_gets_no_picture(reproduce, tmp_path, capsys):
+    for name in ("gaussian", "supervised"):
+        with pytest.raises(SystemExit):
+            reproduce.main([name, "--picture", str(tmp_path / "x.png")])
+    assert "makes no images to put beside others" in capsys.readouterr().err
+
+
 def test_a_failed_run_leaves_the_table_as_it_was(reproduce, tmp_path):
     code = reproduce.main(
         ["gan", "--data-dir", str(tmp_path / "nowhere"), "--workdir", str(tmp_path / "work")]

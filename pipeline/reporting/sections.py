@@ -179,9 +179,10 @@ def _epochs(history: Mapping[str, Any]) -> dict[str, Any]:
     for title, end in zip(history["period_titles"].tolist(), history["period_ends"].tolist(), strict=True):
         steps = history["values"][max(0, begun - first) : max(0, end - first)]
         if len(steps):
-            means = np.mean(steps[:, columns], 0, dtype=np.float64).tolist()
-            held_out = [float(measured[end][0])] if end in measured else [None] if measured else []
-            rows.append((title, end, [*means, *held_out]))
+            means: list[float | None] = [float(np.mean(steps[:, i], dtype=np.float64)) for i in columns]
+            if measured:
+                means.append(float(measured[end][0]) if end in measured else None)
+            rows.append((title, end, means))
         begun = end
     heads = [names[column] for column in columns] + (["validation/accuracy"] if measured else [])
     return {"heads": heads, "rows": rows}

@@ -60,15 +60,15 @@ def periods_of(images: int, batch_size: int, steps: int) -> list[Period]:
     partial = share > (REMNANT if done else 0.0)
     last, total = (done + 1, f"{steps * batch_size / images:.1f}") if partial else (done, str(done))
     found: list[Period] = []
-    first, begun, epoch, together = 0, 1, 0, _together(last)
+    first, epoch, together = 0, 0, _together(last)
     while first < steps:
-        epoch = min(epoch + together, last)
+        begun, epoch = epoch + 1, min(epoch + together, last)
         end = steps if epoch == last else epoch_end(epoch, images, batch_size)
-        # several epochs may end within one step
-        if end > first:
-            cut = partial and epoch == last
-            found.append(Period(begun, epoch, first, end, share if cut else 1.0, total))
-            first, begun = end, epoch + 1
+        # with fewer images than a batch, several epochs end with the same step
+        epoch = last if end == steps else max(epoch, end * batch_size // images)
+        cut = partial and epoch == last
+        found.append(Period(begun, epoch, first, end, share if cut else 1.0, total))
+        first = end
     return found
 
 

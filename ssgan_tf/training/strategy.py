@@ -57,7 +57,7 @@ def make_strategy(
 
 
 def prepare_devices(name: str, replicas: int | None = None) -> None:
-    """Makes the logical CPU devices that `make_strategy` will need, before anything else starts the CPU.
+    """Checks the number of replicas, and makes the logical CPU devices before anything starts the CPU.
 
     Args:
         name, replicas: as for `make_strategy`.
@@ -65,8 +65,9 @@ def prepare_devices(name: str, replicas: int | None = None) -> None:
     Raises:
         UsageError: see `make_strategy`.
     """
+    count = count_replicas(name, replicas)
     if name == "mirrored" and not visible_gpus():
-        make_logical_cpus(count_replicas(name, replicas))
+        make_logical_cpus(count)
 
 
 def count_replicas(name: str, replicas: int | None = None, processes: int = 1) -> int:
