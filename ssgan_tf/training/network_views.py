@@ -14,20 +14,19 @@ from ssgan_tf.systems.recipe import Networks, System
 def network_graph(system: System, networks: Networks) -> Any:
     """Traces what the networks compute, from images and latent vectors, as one TensorFlow graph.
 
-    Each network stands in it once, in the form that it has outside of training: the classifier as
-    `classify`, the discriminator of a system without one as `discriminate`, the generator as `generate`.
+    Each network stands in it once, under its name and in the form that it has outside of training.
     """
 
     def traced(images: tf.Tensor, latent: tf.Tensor | None) -> dict[str, tf.Tensor]:
         found = {}
         if system.classifier is not None:
-            with tf.name_scope("classify"):
+            with tf.name_scope(system.classifier):
                 found["class_logits"] = system.class_logits(networks, images)
         else:
-            with tf.name_scope("discriminate"):
+            with tf.name_scope("discriminator"):
                 found["real_score"] = system.real_score(networks, images)
-        if latent is not None:
-            with tf.name_scope("generate"):
+        if system.generator is not None:
+            with tf.name_scope(system.generator):
                 found["samples"] = system.generate(networks, latent)
         return found
 

@@ -19,7 +19,7 @@ from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build
 STEPS = 12
 
 
-def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
+def run(recipe, folder, steps=STEPS, stop_at=None, on_epoch=None, **settings):
     system = build(recipe, steps=steps, **settings)
     options = LoopOptions(
         steps=steps, steps_per_call=3, histogram_every=6, image_every=4, checkpoint_every=6, summary_every=50
@@ -27,7 +27,7 @@ def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
     batches = batches_of(system, recipe)
     loop = Loop(system, batches, make_strategy("default"), options, seed=1, folder=folder)
     stop = threading.Event()
-    loop.run(lambda step, _: stop.set() if step == stop_at else None, stop)
+    loop.run(lambda step, _: stop.set() if step == stop_at else None, stop, on_epoch=on_epoch)
     return loop
 
 
@@ -81,8 +81,7 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
     assert len(scalars(events, "speed/examples_per_second")) == 6
     # the graph of all networks, each once
     graph = tf.compat.v1.GraphDef.FromString(events.Graph().SerializeToString())
-    scopes = {node.name.split("/")[1] for node in graph.node if node.name.count("/") > 1}
-    assert set(loop.networks) <= scopes
+    assert set(loop.networks) == {node.name.split("/")[0] for node in graph.node if "/" in node.name}
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)
     if loop.system.generator:
@@ -123,11 +122,22 @@ def test_pictures_come_from_the_same_latent_vectors(tmp_path):
     np.testing.assert_array_equal(picture, latest)
 
 
-def test_a_resumed_run_has_one_history(tmp_path):
-    whole = run("gan", tmp_path / "whole")
-    run("gan", tmp_path / "broken", stop_at=8)
-    resumed = run("gan", tmp_path / "broken")
+def test_a_resumed_run_has_one_history_and_the_same_means_of_its_epochs(tmp_path):
+    told = {"whole": {}, "broken": {}, "resumed": {}}
+
+    def teller(name):
+        return lambda period, means: told[name].update({period.title: means})
+
+    whole = run("gan", tmp_path / "whole", on_epoch=teller("whole"))
+    # within the second of three epochs
+    run("gan", tmp_path / "broken", stop_at=6, on_epoch=teller("broken"))
+    resumed = run("gan", tmp_path / "broken", on_epoch=teller("resumed"))
     assert resumed.names == whole.names
+    assert list(told["whole"]) == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert list(told["broken"]) == ["epoch 1/3"] and told["broken"] | told["resumed"] == told["whole"]
+    for name, values in whole.summaries.history.series().items():
+        means = [told["whole"][title][name] for title in told["whole"]]
+        assert means == values.reshape(3, 4).mean(1, dtype=np.float64).tolist()
     with (
         np.load(tmp_path / "whole" / "history.npz") as first,
         np.load(tmp_path / "broken" / "history.npz") as second,

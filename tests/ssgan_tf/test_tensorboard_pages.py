@@ -25,7 +25,7 @@ TABS = {
     "scalars": "Loss",
     "images": "samples",
     "histograms": "weights/discriminator",
-    "graphs": "discriminator",
+    "graphs": "images",
 }
 
 

@@ -1,8 +1,5 @@
-"""Epochs cover a run's steps, few images do not make many lines, a resumed run has the same means."""
+"""Epochs cover a run's steps, and few images do not make many lines."""
 
-import threading
-
-import numpy as np
 import pytest
 
 from ssgan_tf.training.epochs import MOST_PERIODS, epoch_end, periods_of
@@ -45,27 +42,3 @@ def test_titles():
     assert titles(10, 10, 400)[1] == "epochs 21-40/400"
     # 7 times 469 steps, of which 7 epochs take 3,282
     assert titles(60_000, 128, 3283)[-1] == "epoch 7/7"
-
-
-def test_a_run_that_was_stopped_in_an_epoch_reports_the_same_means(make_loop, tmp_path):
-    def run(name, stop_at=None):
-        # 1,797 images, 512 a step: epochs end after 4, 8 and 11 steps
-        options = {"checkpoint_every": 2, "steps_per_call": 2}
-        settings = {"hidden": 8, "batch_size": 512}
-        loop = make_loop("gan", folder=tmp_path / name, steps=12, options=options, **settings)
-        told, stop = {}, threading.Event()
-        loop.run(
-            lambda step, _: stop.set() if step == stop_at else None,
-            stop,
-            on_epoch=lambda period, means: told.update({period.title: means}),
-        )
-        return told, loop.summaries.history.series()
-
-    whole, series = run("whole")
-    assert list(whole) == ["epoch 1/3.4", "epoch 2/3.4", "epoch 3/3.4", "epoch 4/3.4 (25 % of it)"]
-    for title, first, end in zip(whole, (0, 4, 8, 11), (4, 8, 11, 12), strict=True):
-        for name, values in series.items():
-            assert whole[title][name] == np.mean(values[first:end], dtype=np.float64)
-    before, _ = run("broken", stop_at=6)
-    after, _ = run("broken")
-    assert list(before) == ["epoch 1/3.4"] and before | after == whole

@@ -8,8 +8,10 @@ import pytest
 from ssgan_tf.records import DatasetInfo, Split
 from ssgan_tf.training import held_out as module
 from ssgan_tf.training.held_out import HeldOut, open_held_out
+from ssgan_tf.training.loop import Loop
+from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.strategy import make_strategy
-from tests.ssgan_tf.recipe_fixtures import build
+from tests.ssgan_tf.recipe_fixtures import batches_of, build
 
 
 @pytest.fixture(scope="module")
@@ -18,18 +20,19 @@ def images(digits):
     return digits[0][:300], digits[1][:300]
 
 
-def test_watching_changes_no_weight_and_holds_for_replicas(make_loop, state_of, images, tmp_path):
+def test_watching_changes_no_weight_and_holds_for_replicas(state_of, images, tmp_path):
     states = {}
     for name in ("alone", "watched"):
-        loop = make_loop(
-            "supervised",
+        system = build("supervised", of="improved-gan")
+        loop = Loop(
+            system,
+            batches_of(system, "supervised"),
+            make_strategy("mirrored", 2),
+            LoopOptions(steps=6, validation_every=2),
+            seed=1,
             folder=tmp_path / name,
-            strategy=make_strategy("mirrored", 2),
-            steps=6,
-            options={"validation_every": 2},
+            held_out=HeldOut(system, *images) if name == "watched" else None,
         )
-        if name == "watched":
-            loop.watch.held_out = HeldOut(loop.system, *images)
         loop.run()
         states[name] = state_of(loop)
     for name, value in states["alone"].items():
