@@ -13,7 +13,7 @@ import click
 
 from pipeline import options
 from pipeline.chain.config import RunConfig, load_config
-from pipeline.chain.stages import STAGES, Stage
+from pipeline.chain.stages import SOURCE, STAGES, Stage
 from pipeline.errors import GanpipeError, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
 from pipeline.stages.predict.settings import PredictConfig
@@ -105,7 +105,9 @@ def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) 
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
         from pipeline.reporting.summary import save_config, show_summary, summarise
+        from pipeline.sources.catalog import bring
 
+        bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
@@ -132,7 +134,10 @@ def _stage_command(stage: Stage) -> click.Command:
             from pipeline.chain.orchestrator import check_same_source, execute
             from pipeline.chain.plan import plan_alone
             from pipeline.interrupts import stop_on_signals
+            from pipeline.sources.catalog import bring
 
+            if SOURCE in stage.inputs.values():
+                bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             forced = [stage.name] if force else []
             with stop_on_signals() as stop:
                 node = plan_alone(stage, config, workspace, stop)

@@ -72,7 +72,8 @@ def from_exception(error: BaseException) -> ServingError:
     """Turns what loading or running a model raised into a status, keeping its first line.
 
     TensorFlow's own errors (`tf.errors.OpError`) keep their code; a missing file is NOT_FOUND, memory
-    that ran out RESOURCE_EXHAUSTED, everything else INTERNAL.
+    that ran out RESOURCE_EXHAUSTED, everything else INTERNAL. Where TensorFlow's text quotes bytes of the
+    request that are not UTF-8, the error that it meant cannot be made: INVALID_ARGUMENT.
     """
     if isinstance(error, ServingError):
         return error
@@ -83,6 +84,8 @@ def from_exception(error: BaseException) -> ServingError:
         code, text = "RESOURCE_EXHAUSTED", "out of memory"
     elif isinstance(error, FileNotFoundError):
         code, text = "NOT_FOUND", str(error)
+    elif isinstance(error, UnicodeDecodeError):
+        code, text = "INVALID_ARGUMENT", error.object.decode(errors="backslashreplace")
     else:
         code, text = "INTERNAL", f"{type(error).__name__}: {error}"
     return ServingError(code, _line(text)[:_LONGEST] or type(error).__name__)

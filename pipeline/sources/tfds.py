@@ -1,6 +1,7 @@
 """`tfds:NAME[/CONFIG][:VERSION]`: an image classification set that tensorflow_datasets has prepared.
 
-Nothing is downloaded and no data set code is run: the prepared folder describes itself.
+Nothing is downloaded here and no data set code is run: the prepared folder describes itself. What is not
+there yet is brought by `pipeline.sources.tfds_download`.
 """
 
 from __future__ import annotations
@@ -96,8 +97,7 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
         raise UsageError("the data set 'tfds' wants a name: tfds:NAME, for example tfds:mnist.")
     import tensorflow_datasets as tfds
 
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    folder = find_prepared(root, argument)
+    folder = find_prepared(data_folder(data_dir), argument)
     builder = _builder(folder)
     features = builder.info.features
     named = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
@@ -116,6 +116,11 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     )
 
 
+def data_folder(data_dir: str | None) -> Path:
+    """Where tensorflow_datasets keeps prepared data: as given, else TFDS_DATA_DIR, else its own place."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
 def find_prepared(root: Path, argument: str) -> Path:
     """Returns the folder of NAME[/CONFIG][:VERSION] below `root`; the newest version if none is named.
 
@@ -124,11 +129,7 @@ def find_prepared(root: Path, argument: str) -> Path:
     """
     path, _, version = argument.partition(":")
     name, _, config = path.partition("/")
-    prepare = (
-        f'Prepare it once with tensorflow_datasets (python -c "import tensorflow_datasets as tfds; '
-        f'tfds.builder({path!r}, data_dir={str(root)!r}).download_and_prepare()"), '
-        "or name its place with --data-dir."
-    )
+    prepare = "`ganpipe run` and `ganpipe preprocess` download it; or name its place with --data-dir."
     if not root.is_dir():
         raise DataError(f"tfds:{argument}: no such folder: {str(root)!r}. {prepare}")
     found: dict[tuple[str, str], Path] = {}
@@ -136,7 +137,9 @@ def find_prepared(root: Path, argument: str) -> Path:
         for pattern in ("*/features.json", "*/*/features.json"):
             for file in (root / name).glob(pattern):
                 *above, below = file.parent.relative_to(root / name).parts
-                found["/".join(above), below] = file.parent
+                # a preparation that was killed leaves VERSION.incompleteXXXXXX behind
+                if ".incomplete" not in below:
+                    found["/".join(above), below] = file.parent
     wanted = [key for key in found if (not config or key[0] == config) and (not version or key[1] == version)]
     if not wanted:
         there = [f"{name}{'/' + key[0] if key[0] else ''}:{key[1]}" for key in sorted(found)]

@@ -325,6 +325,13 @@ def test_the_contracts_signatures_agree(digits: Served) -> None:
     assert (refused.status, refused.error) == (400, "Expected one output Tensor, found 2")
 
 
+def test_bytes_that_are_no_example_are_the_clients_mistake(digits: Served) -> None:
+    # quoted in TensorFlow's message, they are no UTF-8
+    body = {"signature_name": "classify", "instances": [{"b64": base64.b64encode(b"\x96Z\x0e\xc7").decode()}]}
+    answer = digits.post("/v1/models/digits:predict", body)
+    assert answer.status == 400 and "example" in answer.error
+
+
 def test_a_generator_is_served_beside_it(digits: Served) -> None:
     body = {"signature_name": "sample", "inputs": {"count": 3, "seed": 5}}
     first = digits.post("/v1/models/samples:predict", body).json["outputs"]

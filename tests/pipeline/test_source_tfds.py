@@ -1,4 +1,4 @@
-"""tfds:NAME reads what is prepared, downloads nothing, and says how to prepare the rest."""
+"""tfds:NAME reads what is prepared, and says how to get the rest."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def prepared(root, *places):
 
 def test_a_set_that_is_not_prepared_says_how_to_prepare_it(tmp_path):
     prepared(tmp_path, "mnist/3.0.1")
-    with pytest.raises(DataError, match=r"Did you mean 'mnist'\?.*download_and_prepare.*--data-dir"):
+    with pytest.raises(DataError, match=r"Did you mean 'mnist'\?.*ganpipe run.*--data-dir"):
         open_source("tfds:mnsit", data_dir=str(tmp_path))
-    with pytest.raises(DataError, match="no such folder.*download_and_prepare"):
+    with pytest.raises(DataError, match="no such folder.*ganpipe run"):
         open_source("tfds:mnist", data_dir=str(tmp_path / "nope"))
     with pytest.raises(DataError, match="Prepared: mnist:3.0.1"):
         open_source("tfds:mnist:1.0.0", data_dir=str(tmp_path))

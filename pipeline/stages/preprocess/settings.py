@@ -13,7 +13,9 @@ class DataConfig:
     """Settings of `ganpipe preprocess`."""
 
     dataset: str = setting(
-        "digits", "digits, tfds:NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian", affects_result=False
+        "digits",
+        "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        affects_result=False,
     )
     data_dir: str | None = setting(
         None, "where tensorflow_datasets keeps prepared data", affects_result=False
