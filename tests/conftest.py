@@ -1,4 +1,4 @@
-"""One process for all tests: TensorFlow is imported once, with three logical CPU devices for replicas.
+"""One process for all tests: TensorFlow is imported once, with two logical CPU devices for replicas.
 
 GPUs are hidden from the tests and from the commands that they start: two replicas then are logical CPU
 devices on a machine with no, one or two GPUs, and a test that asks for the same bits gets them.
@@ -16,7 +16,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 from ssgan_tf.training.strategy import make_logical_cpus
 
-make_logical_cpus(3)
+make_logical_cpus(2)
 
 
 @pytest.fixture(scope="session")

@@ -52,13 +52,15 @@ def run(
         Summary: recipe, steps, parameters, last losses.
 
     Raises:
-        UsageError: a setting that the recipe or the machine does not allow.
+        UsageError: a setting that the recipe or the machine does not allow, or a training that was begun
+            with other batches (on a machine with other devices).
         DataError: damaged data or checkpoints.
         Interrupted: `stop` was set before the last step.
         TrainingDiverged: a value that is not finite.
     """
-    from ssgan_tf.file_names import TRAINING
+    from ssgan_tf.file_names import CHECKPOINTS, TRAINING
     from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.training.checkpoints import latest_checkpoint
     from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
@@ -90,7 +92,7 @@ def run(
         *_where(config, strategy, system),
     ):
         terminal.say(f"  {line}")
-    if (output / TRAINING).exists():
+    if latest_checkpoint(output / CHECKPOINTS) and (output / TRAINING).exists():
         _check_continues(TrainingRecord.load(output), record)
     record.save(output)
     batches = open_batches(
