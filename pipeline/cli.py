@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline import options
-from pipeline.chain.config import RunConfig, load_config
+from pipeline.chain.config import RunConfig
+from pipeline.chain.ownership import check_apart, check_working_folder
+from pipeline.chain.remembered import remembering, settle
 from pipeline.chain.stages import SOURCE, STAGES, Stage
-from pipeline.errors import GanpipeError, exit_code, message, writing_to
+from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.serving.settings import ServeConfig
+from pipeline.session import session
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
 from pipeline.workspace import CLASSIFIER, DEFAULT, Model, Workspace
@@ -35,6 +37,11 @@ class Commands(click.Group):
         except GanpipeError as error:
             click.echo(f"error: {message(error)}", err=True)
             ctx.exit(exit_code(error))
+        except OSError as error:
+            if (text := bad_path(error)) is None:
+                raise
+            click.echo(f"error: {text}", err=True)
+            ctx.exit(exit_code(UsageError()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,29 +56,15 @@ def main() -> None:
     """
 
 
-@contextmanager
-def _session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
-    """The terminal of a command, with the libraries' output in the working folder's log."""
-    workdir, log = workspace.root, workspace.log
-    fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
-    with writing_to(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
-        log.touch()
-    try:
-        with quiet_libraries(log):
-            yield Terminal(sys.stderr, quiet)
-    except GanpipeError:
-        # a mistake that stopped the command before any stage leaves nothing behind
-        if fresh and list(workdir.iterdir()) == [log]:
-            log.unlink()
-            for folder in fresh:
-                folder.rmdir()
-        raise
-
-
-def _config(config_file: Path | None, overrides: tuple[str, ...], seed: Any, values: dict) -> RunConfig:
-    chosen = options.settings_of({**values, "seed": seed})
-    return load_config(file=config_file, overrides=overrides, options=chosen)
+def _settle(workspace: Workspace, terminal: Terminal, values: dict[str, Any]) -> RunConfig:
+    """The settings of a command, which says how they differ from those that the folder was last run with."""
+    file, afresh, overrides = (values.pop(name) for name in ("config_file", "afresh", "overrides"))
+    settled = settle(
+        workspace, file=file, afresh=afresh, overrides=overrides, options=options.settings_of(values)
+    )
+    for note in settled.notes:
+        terminal.say(note)
+    return settled.config
 
 
 def _print_json(value: Any, wanted: bool) -> None:
@@ -93,27 +86,29 @@ def _run_options() -> tuple[str, ...]:
 @options.setting_options(*_run_options())
 @click.option("--force", multiple=True, metavar="STAGE", help="Run a stage again; may be repeated.")
 @options.place_options
-def run(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
+def run(workdir, as_json, quiet, force, **values) -> None:
     """Run all stages: preprocess, train, evaluate, export, with the paired baseline."""
     from pipeline.chain.orchestrator import check_force
 
-    config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
+    workspace = Workspace(workdir)
     check_force(force)
-    with _session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_same_source, execute_all
+    with session(workspace, quiet) as terminal:
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
-        from pipeline.reporting.summary import save_config, show_summary, summarise
+        from pipeline.reporting.summary import show_summary, summarise
         from pipeline.sources.catalog import bring
 
+        config = _settle(workspace, terminal, values)
+        check_apart(config, workspace)
         bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
         with stop_on_signals() as stop:
             nodes = plan_run(config, workspace, stop)
             check_same_source(nodes, workspace, force)
-            with writing_to(workdir):
-                save_config(config, workspace)
-            made = execute_all(nodes, terminal, force)
+            check_free(nodes)
+            with remembering(workspace, config):
+                made = execute_all(nodes, terminal, force)
         with writing_to(workdir):
             summary = summarise(config, workspace, made)
             summary["report"] = str(write_report(config, workspace, summary))
@@ -128,21 +123,28 @@ def _stage_command(stage: Stage) -> click.Command:
     @options.setting_options(*stage.options)
     @click.option("--force", is_flag=True, help="Run again even if the result is there.")
     @options.place_options
-    def command(workdir, config_file, overrides, seed, as_json, quiet, force, **values) -> None:
-        config, workspace = _config(config_file, overrides, seed, values), Workspace(workdir)
-        with _session(workspace, quiet) as terminal:
-            from pipeline.chain.orchestrator import check_same_source, execute
-            from pipeline.chain.plan import plan_alone
+    def command(workdir, as_json, quiet, force, **values) -> None:
+        workspace = Workspace(workdir)
+        with session(workspace, quiet) as terminal:
+            from pipeline.chain.orchestrator import check_same_source, execute_all
+            from pipeline.chain.plan_alone import plan_alone
             from pipeline.interrupts import stop_on_signals
-            from pipeline.sources.catalog import bring
 
-            if SOURCE in stage.inputs.values():
-                bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             forced = [stage.name] if force else []
+            config = _settle(workspace, terminal, values)
+            if SOURCE in stage.inputs.values():
+                from pipeline.sources.catalog import bring
+
+                check_apart(config, workspace)
+                bring(config.data.dataset, data_dir=config.data.data_dir, terminal=terminal)
             with stop_on_signals() as stop:
-                node = plan_alone(stage, config, workspace, stop)
-                check_same_source([node], workspace, forced)
-                result = execute(node, terminal, forced)
+                nodes = plan_alone(stage, config, workspace, stop)
+                check_same_source(nodes, workspace, forced)
+                # of several workers one writes, here too
+                notes = remembering(workspace, config, stage) if nodes[-1].publishes else nullcontext()
+                with notes:
+                    # the last is that of the whole draw
+                    node, result = execute_all(nodes, terminal, forced)[-1]
             if node.publishes:
                 terminal.say(f"written to {node.folder}")
         _print_json(result, as_json)
@@ -157,19 +159,19 @@ for _stage in STAGES:
 @main.command()
 @options.setting_options(*_run_options())
 @options.place_options
-def explain(workdir, config_file, overrides, seed, as_json, quiet, **values) -> None:
+def explain(workdir, as_json, quiet, **values) -> None:
     """Say for each stage whether it would be reused, and if not what changed.
 
-    Takes the settings that `ganpipe run` would be given; without any, those of the last run.
+    Takes the settings that `ganpipe run` would be given.
     """
     workspace = Workspace(workdir)
-    if config_file is None and workspace.config.is_file():
-        config_file = workspace.config
-    config = _config(config_file, overrides, seed, values)
-    with _session(workspace, quiet):
+    check_working_folder(workspace)
+    # it only looks: a working folder that is not there, or cannot be written to, stays as it is
+    with quiet_libraries(None):
         from pipeline.chain.orchestrator import decide
         from pipeline.chain.plan import plan_run
 
+        config = _settle(workspace, Terminal(sys.stderr, quiet), values)
         decisions = [decide(node) for node in plan_run(config, workspace)]
     _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
     for decision in decisions if not as_json else ():
@@ -186,6 +188,7 @@ def clean(workdir: Path, yes: bool) -> None:
     from pipeline.chain.leftovers import find_leftovers, in_words
     from pipeline.chain.publishing import remove_leftover
 
+    check_working_folder(Workspace(workdir))
     found = find_leftovers(Workspace(workdir))
     for item in found:
         click.echo(f"{item.bytes / 2**20:8.1f} MiB  {item.path}  {in_words(item)}")
@@ -197,6 +200,36 @@ def clean(workdir: Path, yes: bool) -> None:
         click.echo(f"removed {len(found)}")
     else:
         click.echo("nothing was removed; --yes removes all of it")
+
+
+@main.command()
+@click.argument("places", nargs=-1, type=click.Path(path_type=Path), metavar="[PLACES]...")
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Write the runs side by side into this HTML file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
+    """List the working folders at and below PLACES (here, if none is given) with what came of each.
+
+    \b
+    ganpipe runs
+    ganpipe runs one another --page compare.html
+    """
+    with quiet_libraries(None):
+        from pipeline.reporting import runs as listing
+        from pipeline.reporting.compare import check_page, write_page
+
+        found = listing.find_runs(places or (Path(),))
+        if page:
+            check_page(page, found)
+            with writing_to(page.parent):
+                write_page(found, page)
+    _print_json([item.document() for item in found], as_json)
+    if not as_json and found:
+        folders = "1 working folder" if len(found) == 1 else f"{len(found)} working folders"
+        Terminal(sys.stdout).table(folders, listing.HEADER, listing.rows(found))
+    elif not as_json:
+        click.echo("no working folder of ganpipe here")
 
 
 @main.command()
@@ -215,9 +248,12 @@ def predict(images, model, output, quiet, **values) -> None:
     """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
     config = build(PredictConfig, _section(values, "predict"))
     with quiet_libraries(None):
+        from pipeline.chain.ownership import files_of_runs
         from pipeline.stages.predict import stage
 
-        stage.run(config, model=model, inputs=images, output=output, terminal=Terminal(sys.stderr, quiet))
+        terminal = Terminal(sys.stderr, quiet)
+        protected = files_of_runs(model) if output and output.exists() else []
+        stage.run(config, model=model, inputs=images, output=output, terminal=terminal, protected=protected)
 
 
 @main.command()

@@ -34,6 +34,7 @@ __all__ = [
     "TrainingDiverged",
     "UsageError",
     "WorkerLost",
+    "bad_path",
     "did_you_mean",
     "exit_code",
     "message",
@@ -76,6 +77,19 @@ def message(error: BaseException) -> str:
     return f"{error} {remedy}".rstrip()
 
 
+def bad_path(error: OSError) -> str | None:
+    """Says what is wrong with a path that no file can have; None for every other error.
+
+    It may come from any first look at a path: of all reasons that a user's path has, only this one makes
+    looking an error.
+    """
+    if error.errno != errno.ENAMETOOLONG:
+        return None
+    path = str(error.filename)
+    shown = repr(path) if len(path) <= 80 else f"{path[:80]!r}..."
+    return f"a name in the path {shown} is longer than a file's can be ({len(path)} characters in all)."
+
+
 # NumPy says only this of a disk that is full
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
@@ -99,6 +113,7 @@ def writing_to(folder: Path) -> Iterator[None]:
             errno.EPERM: "permission denied",
             errno.EEXIST: "a part of the path is a file, not a folder",
             errno.ENOTDIR: "a part of the path is a file, not a folder",
+            errno.ELOOP: "its symbolic links lead in a circle",
         }
         number = error.errno
         if number is None and _SHORT_WRITE.fullmatch(str(error)):

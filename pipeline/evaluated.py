@@ -45,6 +45,7 @@ def _classification(evaluated: Path, metrics: dict[str, Any], temperature: float
         inputs = SimpleNamespace(
             probabilities=softmax(stored["logits"], temperature),
             labels=stored["labels"],
+            folds=stored.get("folds"),
             class_names=list(metrics["per_class"]),
             calibration_bins=metrics["calibration_bins"],
         )

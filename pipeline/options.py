@@ -52,9 +52,19 @@ def setting_options(*dotted: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
+class Folder(click.Path):
+    """A folder's path; the empty one, of a shell variable that is not set, is a mistake."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuses an empty text."""
+        if value == "":
+            self.fail("it is empty, and must name a folder ('.' is the current one).", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 workdir_option = click.option(
     "--workdir",
-    type=click.Path(path_type=Path),
+    type=Folder(path_type=Path),
     default=DEFAULT,
     show_default=True,
     help="Folder of the run.",
@@ -62,7 +72,7 @@ workdir_option = click.option(
 
 
 def place_options(command: Callable) -> Callable:
-    """Adds --workdir, --config, --set, --seed, --json and --quiet."""
+    """Adds --workdir, --config, --defaults, --set, --seed, --json and --quiet."""
     for option in (
         click.option("--quiet", is_flag=True, help="Show warnings and errors only."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
@@ -77,7 +87,16 @@ def place_options(command: Callable) -> Callable:
             help="Any setting, for example train.steps=500; may be repeated.",
         ),
         click.option(
-            "--config", "config_file", type=click.Path(path_type=Path), help="YAML file of settings."
+            "--defaults",
+            "afresh",
+            is_flag=True,
+            help="Start from the defaults, not from what the folder was last run with.",
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path),
+            help="YAML file of settings, in place of what the folder was last run with.",
         ),
         workdir_option,
     ):

@@ -35,6 +35,23 @@ class Terminal:
         self.stream = stream or sys.stderr
         self.quiet = quiet
         self.interactive = bool(getattr(self.stream, "isatty", lambda: False)()) and not quiet
+        self._told: set[str] = set()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person can be asked: reading and writing are both at a terminal."""
+        return self.interactive and bool(getattr(sys.stdin, "isatty", lambda: False)())
+
+    def ask(self, question: str) -> bool:
+        """Asks for yes or no; anything but yes is no."""
+        print(f"{question} [y/N] ", end="", file=self.stream, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def first_time(self, what: str) -> bool:
+        """Whether `what` was not told here before; now it counts as told."""
+        new = what not in self._told
+        self._told.add(what)
+        return new
 
     def say(self, text: str = "") -> None:
         """Writes one line."""

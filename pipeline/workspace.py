@@ -6,11 +6,12 @@ WORKDIR/seed-0/ssgan/train                   checkpoints, event files, samples
 WORKDIR/seed-0/ssgan/evaluate                metrics.json, predictions.npz, samples.png
 WORKDIR/seed-0/ssgan/export                  classifier/1, generator/1
 WORKDIR/seed-0/ssgan/supervised/train, ...   the paired baseline of ssgan
+WORKDIR/seed-0/fold-0/data, ssgan/train, ... of a cross-fitted draw: the same, tested on one fold's images
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ SAMPLES_FILE = "samples.png"
 LABELLED_FILE = "labelled.txt"
 CLASSIFIER = "classifier"
 GENERATOR = "generator"
+LOG = "ganpipe.log"
 _SEED = "seed-"
+_FOLD = "fold-"
 
 
 @dataclass(frozen=True)
@@ -62,23 +65,24 @@ class Workspace:
     @property
     def log(self) -> Path:
         """What the libraries had to say."""
-        return self.root / "ganpipe.log"
+        return self.root / LOG
 
-    def draw(self, seed: int) -> Path:
-        """The folder of the label draw with a seed."""
-        return self.root / f"{_SEED}{seed}"
+    def draw(self, seed: int, fold: int | None = None) -> Path:
+        """The folder of the label draw with a seed, or of one of its folds."""
+        folder = self.root / f"{_SEED}{seed}"
+        return folder if fold is None else folder / f"{_FOLD}{fold}"
 
-    def data(self, seed: int) -> Path:
+    def data(self, seed: int, fold: int | None = None) -> Path:
         """Prepared data of a draw."""
-        return self.draw(seed) / DATA
+        return self.draw(seed, fold) / DATA
 
-    def model(self, seed: int, model: Model) -> Path:
+    def model(self, seed: int, model: Model, fold: int | None = None) -> Path:
         """The folder with all results of a model."""
-        return self.draw(seed) / model.path
+        return self.draw(seed, fold) / model.path
 
-    def result(self, seed: int, model: Model | None, name: str) -> Path:
+    def result(self, seed: int, model: Model | None, name: str, fold: int | None = None) -> Path:
         """A result's folder: of the draw itself where `model` is None."""
-        return (self.draw(seed) if model is None else self.model(seed, model)) / name
+        return (self.draw(seed, fold) if model is None else self.model(seed, model, fold)) / name
 
     def name_of(self, folder: Path) -> str:
         """A result's name for the user: its path below the working folder."""
@@ -86,5 +90,14 @@ class Workspace:
 
     def draws(self) -> Iterator[Path]:
         """The folders of the draws that are there, in the order of their seeds."""
-        found = [path for path in self.root.glob(f"{_SEED}*") if path.name.removeprefix(_SEED).isdecimal()]
+        found = [path for path in self.root.glob(f"{_SEED}*") if _is_draw(path.name)]
         yield from sorted(found, key=lambda path: int(path.name.removeprefix(_SEED)))
+
+
+def draws_among(names: Collection[str]) -> set[str]:
+    """Names, of all that lie in a folder, those that are draws': none where it is no working folder."""
+    return {name for name in names if _is_draw(name)} if LOG in names else set()
+
+
+def _is_draw(name: str) -> bool:
+    return name.startswith(_SEED) and name.removeprefix(_SEED).isdecimal()

@@ -4,21 +4,28 @@
 class TrainConfig:
     steps: int = setting(500, "training steps", at_least(1))
 
-build(TrainConfig, {"steps": 0})    # UsageError: steps must be a whole number from 1; got 0.
+build(TrainConfig, {"steps": 0})    # UsageError: steps must be a whole number from 1 to 2147483647; got 0.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
+import os
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ssgan_tf.errors import UsageError, did_you_mean
+
+# of a length that the largest setting does not reach
+_WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.?[0-9]*)([eE][-+]?[0-9]{1,9})?")
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,8 @@ class Rule:
 
 
 def at_least(low: int) -> Rule:
-    """Allows whole numbers from `low`."""
-    return Rule(f"a whole number from {low}", lambda value: value >= low)
+    """Allows whole numbers from `low`, as far as TensorFlow's int32 goes."""
+    return whole(low, LARGEST)
 
 
 def between(low: float, high: float) -> Rule:
@@ -89,7 +96,20 @@ CONTENT = "content"
 """Of a setting that names a file: its bytes affect the result, not where it lies."""
 
 
-def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result: bool | str = True) -> Any:
+def whole_text(value: str) -> tuple[str, str]:
+    """Of a setting that is a path: nothing before it, and all of it."""
+    return "", value
+
+
+def setting(
+    default: Any,
+    text: str,
+    rule: Rule | None = None,
+    *,
+    affects_result: bool | str = True,
+    place: Callable[[str], tuple[str, str]] | None = None,
+    remembered: bool = True,
+) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
     Args:
@@ -97,8 +117,12 @@ def setting(default: Any, text: str, rule: Rule | None = None, *, affects_result
         text: help, one line.
         rule: what is allowed; None where the type says it all.
         affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
+        place: of a setting that names a file or folder, splits what stands before the path ("" where nothing
+            does) from the path ("" where this value names none).
+        remembered: False where it belongs to one call (which of the workers this is), not to what is made.
     """
-    return field(default=default, metadata={"help": text, "rule": rule, "affects_result": affects_result})
+    metadata = {"help": text, "rule": rule, "affects_result": affects_result}
+    return field(default=default, metadata={**metadata, "place": place, "remembered": remembered})
 
 
 def as_in(cls: type, name: str, **changes: Any) -> Any:
@@ -112,6 +136,17 @@ def as_in(cls: type, name: str, **changes: Any) -> Any:
     declared = next(item for item in dataclasses.fields(cls) if item.name == name)
     default = changes.pop("default", declared.default)
     return field(default=default, metadata={**declared.metadata, **changes})
+
+
+def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
+    """A setting's value with its path from the root, so that it names the same from any folder.
+
+    Symbolic links stay: what they lead to may change.
+    """
+    if place is None or not isinstance(value, str):
+        return value
+    before, path = place(value)
+    return before + os.path.abspath(Path(path).expanduser()) if path else value  # noqa: PTH100
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
@@ -142,19 +177,16 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
     if value is None and type(None) in allowed:
         return None
     if typing.get_origin(hint) is not None and not union:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping | None):
             raise UsageError(f"{name} must be a mapping of settings; got {value!r}.")
-        return dict(value)
-    if int in allowed and isinstance(value, str):
-        # a command line gives text only
-        with contextlib.suppress(ValueError):
-            value = int(value)
+        return dict(value or {})
+    if int in allowed and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        # a command line gives text only; int() takes more than people write: 2_0, and more digits than ours
+        value = int(value)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if float in allowed and isinstance(value, str):
-        # YAML 1.1 reads 1e-3 (no dot) as text
-        with contextlib.suppress(ValueError):
-            value = float(value)
+    if float in allowed and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
     kinds = tuple(kind for kind in allowed if kind is not type(None))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         want = " or ".join(
@@ -163,10 +195,10 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
             ]
             for kind in kinds
         )
-        raise UsageError(f"{name} must be {rule.words if rule else want}; got {value!r}.")
+        raise UsageError(f"{name} must be {rule.words if rule else want}; got {_shown(value)}.")
     if rule is not None and not rule.holds(value):
         raise UsageError(
-            f"{name} must be {rule.words}; got {value!r}."
+            f"{name} must be {rule.words}; got {_shown(value)}."
             + (
                 did_you_mean(value, rule.words.removeprefix("one of ").split(", "))
                 if isinstance(value, str)
@@ -174,3 +206,8 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
             )
         )
     return value
+
+
+def _shown(value: Any, longest: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"

@@ -3,6 +3,5 @@
 DATASET = "dataset.json"
 TRAINING = "training.json"
 CHECKPOINTS = "checkpoints"
-EVENTS = "events"
 HISTORY = "history.npz"
 CURVES = "losses.png"

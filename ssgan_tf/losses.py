@@ -104,6 +104,9 @@ def real_fake_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Ten
         real_logits: [B, 1], where a large logit means real.
         fake_logits: [B, 1].
     """
-    on_real = tf.reduce_mean(tf.cast(real_logits > 0.0, tf.float32))
-    on_fake = tf.reduce_mean(tf.cast(fake_logits < 0.0, tf.float32))
-    return (on_real + on_fake) / 2.0
+    return (share(real_logits > 0.0) + share(fake_logits < 0.0)) / 2.0
+
+
+def share(hits: tf.Tensor) -> tf.Tensor:
+    """Share of a bool tensor that is true."""
+    return tf.reduce_mean(tf.cast(hits, tf.float32))

@@ -6,14 +6,17 @@ the TFRecords hold; and the *network input*, float in the range that a recipe wa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from ssgan_tf import admission, exif, image_files
+from ssgan_tf.framing import FILL, FIT, STRETCH, WHITE, Framing, centre, inner
 from ssgan_tf.triangle_filter import resize_weights
 
 MAX_PIXELS = image_files.MAX_PIXELS
-WHITE = 255
+STRETCHED = Framing(STRETCH)
 
 
 def decode(encoded: tf.Tensor, channels: int, background: int = WHITE, *, guarded: bool = False) -> tf.Tensor:
@@ -132,14 +135,27 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cond(tf.shape(image)[-1] >= 3, from_colour, from_grey)
 
 
-def fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Resizes uint8 or float [..., h, w, C] in 0..255 to the record size, antialiased, as uint8.
+def to_size(image: tf.Tensor, height: int, width: int, framing: Framing = STRETCHED) -> tf.Tensor:
+    """Brings uint8 or float [..., h, w, C] in 0..255 to the record size, antialiased, as uint8.
 
     An image that has the size already passes unchanged.
+
+    Args:
+        image: of any size.
+        height, width: of the record.
+        framing: what becomes of other proportions, see `ssgan_tf.framing`.
     """
+    target = height, width
+    if framing.resize == FILL:
+        whole_rows, whole_columns = _size(image)
+        rows, columns = centre((whole_rows, whole_columns), target, **_choices(image))
+        top, left = (whole_rows - rows) // 2, (whole_columns - columns) // 2
+        image = image[..., top : top + rows, left : left + columns, :]
+    size = inner(_size(image), target, **_choices(image)) if framing.resize == FIT else target
 
     def resized() -> tf.Tensor:
-        smooth = tf.image.resize(tf.cast(image, tf.float32), [height, width], antialias=True)
+        sides = tf.stack([tf.cast(side, tf.int32) for side in size])
+        smooth = tf.image.resize(tf.cast(image, tf.float32), sides, antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(smooth), 0.0, 255.0), tf.uint8)
 
     def unchanged() -> tf.Tensor:
@@ -147,11 +163,37 @@ def fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
             return image
         return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
-    shape = tf.shape(image)
-    same = tf.logical_and(shape[-3] == height, shape[-2] == width)
-    out = tf.cond(same, unchanged, resized)
+    if _is_known(image):
+        out = unchanged() if _size(image) == size else resized()
+    else:
+        same = [tf.equal(tf.cast(a, tf.int64), b) for a, b in zip(_size(image), size, strict=True)]
+        out = tf.cond(tf.reduce_all(same), unchanged, resized)
+    if framing.resize == FIT:
+        out = _surrounded(out, target, framing.background)
     out.set_shape([*image.shape[:-3], height, width, image.shape[-1]])
     return out
+
+
+def _is_known(image: tf.Tensor) -> bool:
+    return image.shape[-3:-1].is_fully_defined()
+
+
+def _size(image: tf.Tensor) -> tuple[Any, Any]:
+    """Height and width: whole numbers where they are known, else int64 tensors."""
+    shape = image.shape if _is_known(image) else tf.shape(image, tf.int64)
+    return shape[-3], shape[-2]
+
+
+def _choices(image: tf.Tensor) -> dict[str, Any]:
+    known = _is_known(image)
+    return {"least": min if known else tf.minimum, "most": max if known else tf.maximum}
+
+
+def _surrounded(image: tf.Tensor, target: tuple[int, int], background: int) -> tf.Tensor:
+    missing = [total - tf.cast(side, tf.int32) for total, side in zip(target, _size(image), strict=True)]
+    around = [[short // 2, short - short // 2] for short in missing]
+    paddings = [[0, 0]] * (image.shape.rank - 3) + around + [[0, 0]]
+    return tf.pad(image, paddings, constant_values=tf.constant(background, tf.uint8))
 
 
 def scale(images: tf.Tensor, low: float, high: float, size: int | None = None) -> tf.Tensor:

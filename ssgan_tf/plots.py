@@ -58,11 +58,12 @@ def save_curves(
 
     Args:
         path: the file.
-        values: name to float [steps]; names that end in "accuracy" share the second panel. From 1,000
-            steps on, each point is the mean over a block of steps.
+        values: name to float [steps]; names that end in "accuracy" share the second panel, in percent. From
+            1,000 steps on, each point is the mean over a block of steps.
         measured: further accuracies by name: after how many steps, and the values.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     rates = {name: series for name, series in values.items() if name.endswith("accuracy")}
     rest = {name: series for name, series in values.items() if name not in rates}
@@ -77,6 +78,8 @@ def save_curves(
             axes.plot(steps, means, label=name, linewidth=1.5 if whole else 0.8)
         for name, (steps, shares) in points.items():
             axes.plot(steps, shares, label=name, linewidth=1.5, marker=".")
+        if group is rates:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.legend(fontsize="small")
     with replacing(path) as partial:
         figure.savefig(partial, format="png")

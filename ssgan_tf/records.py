@@ -25,12 +25,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf import pixels, tfrecord
+from ssgan_tf import tfrecord
 from ssgan_tf.errors import DamagedData, DataError
 from ssgan_tf.file_names import DATASET
+from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import replacing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 UNLABELLED = -1
 
 
@@ -172,9 +173,13 @@ class DatasetInfo:
         return len(self.class_names)
 
     @property
-    def background(self) -> int:
-        """Level 0..255 that transparent pixels were laid over."""
-        return int(self.document.get("background", pixels.WHITE))
+    def framing(self) -> Framing:
+        """How the source's images became record images."""
+        default = Framing()
+        return Framing(
+            self.document.get("resize", default.resize),
+            int(self.document.get("background", default.background)),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> DatasetInfo:
@@ -194,7 +199,7 @@ class DatasetInfo:
         if document.get("schema_version") != SCHEMA_VERSION:
             raise DamagedData(
                 f"{str(path)!r} has schema version {document.get('schema_version')!r}; "
-                f"this version reads {SCHEMA_VERSION}."
+                f"this version reads {SCHEMA_VERSION}. Prepare the data again (ganpipe preprocess)."
             )
         return cls(
             folder=Path(folder),

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from ssgan_tf import pixels, tfrecord
 from ssgan_tf.errors import UsageError
+from ssgan_tf.framing import Framing
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
 from ssgan_tf.training.trained import Trained
@@ -74,20 +75,24 @@ def weights_digest(network: Any) -> str:
 
 
 def decoded_records(
-    encoded: tf.Tensor, shape: tuple[int, int, int], background: int = pixels.WHITE
+    encoded: tf.Tensor, shape: tuple[int, int, int], framing: Framing | None = None
 ) -> tf.Tensor:
     """Decodes encoded images string [B] to record images uint8 [B, H, W, C], in the graph.
 
-    Transparent pixels are laid over the level `background`.
+    Args:
+        encoded: the files' bytes.
+        shape: (H, W, C) of the records.
+        framing: of the data set; None is the default one.
 
     Raises:
         tf.errors.InvalidArgumentError: one of them is not admitted (see `ssgan_tf.admission`) or damaged.
     """
     height, width, channels = shape
+    framing = framing or Framing()
 
     def one(value: tf.Tensor) -> tf.Tensor:
-        image = pixels.decode(value, channels, background, guarded=True)
-        return tf.ensure_shape(pixels.fit(image, height, width), shape)
+        image = pixels.decode(value, channels, framing.background, guarded=True)
+        return tf.ensure_shape(pixels.to_size(image, height, width, framing), shape)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
 
@@ -97,7 +102,7 @@ def classifier_signatures(
     networks: Networks,
     class_names: Sequence[str],
     confidence: Confidence,
-    background: int = pixels.WHITE,
+    framing: Framing | None = None,
 ) -> dict[str, Any]:
     """Builds the classifier's signatures as traced functions.
 
@@ -140,7 +145,7 @@ def classifier_signatures(
         return answers(tf.cast(image, tf.float32))
 
     def from_bytes(image_bytes: tf.Tensor) -> Outputs:
-        return from_uint8(decoded_records(image_bytes, shape, background))
+        return from_uint8(decoded_records(image_bytes, shape, framing))
 
     def from_examples(inputs: tf.Tensor) -> Outputs:
         parsed = tf.io.parse_example(inputs, {tfrecord.ENCODED: tf.io.FixedLenFeature([], tf.string)})
@@ -191,7 +196,7 @@ def save_classifier(
     networks: Networks,
     class_names: Sequence[str],
     confidence: Confidence | None = None,
-    background: int = pixels.WHITE,
+    framing: Framing | None = None,
 ) -> None:
     """Writes the classifier as a SavedModel, the class names as its asset `class_names.txt`.
 
@@ -201,7 +206,7 @@ def save_classifier(
         networks: its networks; only the classifying one is saved.
         class_names: K names.
         confidence: temperature and threshold.
-        background: level 0..255 behind transparent pixels, as in the training data.
+        framing: how files become record images, as in the training data; None is the default one.
 
     Raises:
         UsageError: the system has no classifier.
@@ -210,7 +215,7 @@ def save_classifier(
         raise UsageError(f"{type(system).__name__} has no classifier: it is trained without labels.")
     network = networks[system.classifier]
     alone: Networks = {system.classifier: network}
-    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence(), background)
+    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence(), framing)
     with tempfile.TemporaryDirectory() as scratch:
         names = Path(scratch) / CLASS_NAMES_FILE
         names.write_text("".join(name.replace("\n", " ") + "\n" for name in class_names), encoding="utf-8")

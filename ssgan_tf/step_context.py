@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import tensorflow as tf
@@ -35,6 +35,7 @@ class StepContext:
         self.replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self.updates_statistics = True
         self._draws = 0
+        self._shared: dict[str, tf.Tensor] = {}
 
     def _next_seed(self) -> tf.Tensor:
         self._draws += 1
@@ -67,6 +68,12 @@ class StepContext:
         whole = [shape[0] * self.replicas, *shape[1:]]
         values = tf.random.stateless_normal(whole, self._next_seed(), stddev=stddev)
         return self._slice(values, shape[0])
+
+    def shared(self, name: str, make: Callable[[], tf.Tensor]) -> tf.Tensor:
+        """Returns what `make` gave when `name` was first asked for: the same for all updates of a step."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        return self._shared[name]
 
     def all_sum(self, value: tf.Tensor) -> tf.Tensor:
         """Sums a tensor over the replicas; differentiable."""

@@ -28,7 +28,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         OSError: the sibling cannot be written; `path` is as it was and the sibling gone.
     """
-    partial = path.with_name(path.name + SUFFIX)
+    partial = partial_of(path)
     try:
         yield partial
         if durable:
@@ -37,6 +37,11 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(path.name + SUFFIX)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -19,6 +19,12 @@ from ssgan_tf.training.strategy import make_logical_cpus
 make_logical_cpus(2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_digests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps what the tests read out of the user's own cache."""
+    os.environ["GANPIPE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of MNIST's own files, from GANPIPE_TEST_DATA."""

@@ -180,6 +180,17 @@ def tiff_of_size(side: int = SIDE) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(rows)) + table + bytes(4)
 
 
+def heif_of(brand: bytes, sizes: list[tuple[int, int]]) -> bytes:
+    """A HEIC or AVIF file of nothing but the sizes of its pictures."""
+
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(body), kind) + body
+
+    extents = b"".join(box(b"ispe", struct.pack(">III", 0, *size)) for size in sizes)
+    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", extents)))
+    return box(b"ftyp", brand + bytes(4) + b"mif1") + meta
+
+
 _BOMBS: dict[str, Callable[[], bytes]] = {
     "animated webp": animated_webp,
     "webp of size": webp_of_size,
@@ -198,6 +209,9 @@ _BOMBS: dict[str, Callable[[], bytes]] = {
     "tiff of size": tiff_of_size,
     "jpeg xl": lambda: b"\xff\x0a" + bytes(50),
     "avif": lambda: b"\x00\x00\x00\x1cftypavif" + bytes(50),
+    "heic of size": lambda: heif_of(b"heic", [(60_000, 60_000)]),
+    "avif of size": lambda: heif_of(b"avif", [(16, 16), (60_000, 60_000)]),
+    "heic of boxes": lambda: heif_of(b"heic", [(1, 1)] * 500_000),
 }
 
 

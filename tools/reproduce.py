@@ -4,13 +4,13 @@
     python tools/reproduce.py gaussian gan --data-dir DATA
     python tools/reproduce.py all --data-dir DATA --steps 3000
     python tools/reproduce.py ssgan --data-dir DATA -- --preset small
-    python tools/reproduce.py gan dcgan --data-dir DATA --picture digits.png
 
-Each recipe runs with the settings that its file documents (`Recipe.reproduction`); what stands after `--`
-is added to its `ganpipe run`. DATA holds MNIST's files in DATA/mnist; without --data-dir MNIST comes from
-tensorflow_datasets. The table is WORKDIR/reproduction.md and .json. A run that is in the table already is
-skipped, and one that was interrupted continues at its last checkpoint. --picture puts what the recipes draw
-and real images beside each other, 16 of each.
+Each recipe runs with its preset `documented` and the data that go with it (`Recipe.reproduction`). What
+stands after `--` is added to its `ganpipe run`, so the last line measures another preset. DATA holds
+MNIST's files in DATA/mnist; without --data-dir MNIST comes from tensorflow_datasets. The table is
+WORKDIR/reproduction.md and .json. A run that is in the table already is skipped, and one that was
+interrupted continues at its last checkpoint. Where both gan and dcgan are named, WORKDIR/side_by_side.png
+shows dcgan's samples, gan's and real digits.
 
 Cost: seconds (gaussian), minutes (gan), hours (the convolutional ones and improved-gan at full length).
 """
@@ -24,7 +24,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,13 @@ from ssgan_tf.errors import GanpipeError
 from ssgan_tf.file_names import HISTORY, TRAINING
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, IMAGES, lines
 from ssgan_tf.metrics.figures import in_words as words_for
+from ssgan_tf.plots import grid
 from ssgan_tf.recipes import load_recipe, recipe_names
-from ssgan_tf.systems.recipe import Recipe, System
-from ssgan_tf.whole_files import replacing, write_whole
+from ssgan_tf.systems.recipe import Recipe
+from ssgan_tf.whole_files import write_whole
 
 TABLE = "reproduction"
+ACCURACY = "discriminator/accuracy"
 FLAGS = {
     "data.dataset": "--dataset",
     "data.labeled_rate": "--labeled-rate",
@@ -62,23 +63,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workdir", type=Path, default=Path("reproduction"), help="[default: %(default)s]")
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files in mnist/")
     parser.add_argument("--again", action="store_true", help="run what is in the table too")
-    parser.add_argument("--picture", type=Path, help="a PNG file: samples of all recipes beside real images")
     options = parser.parse_args(own)
     try:
         recipes = _chosen(options.recipes)
-        if options.picture:
-            _check_drawn(recipes)
     except GanpipeError as error:
         parser.error(str(error))
     table = _read(options.workdir)
+    folders = {}
     for recipe in recipes:
         command = run_options(recipe, options.data_dir, options.steps, more)
         seeds = options.seeds or recipe.reproduction.seeds  # type: ignore[union-attr]
+        folder = options.workdir / _folder_name(recipe, options.steps, more)
+        folders[recipe.name] = Workspace(folder)
         key = " ".join([recipe.name, *_without_paths(recipe, options.steps, more), f"seeds={seeds}"])
         if key in table and not options.again:
             print(f"{recipe.name}: in the table", file=sys.stderr)
             continue
-        folder = options.workdir / _folder_name(recipe, options.steps, more)
         code = subprocess.call(
             [
                 *(sys.executable, "-m", "pipeline.cli", "run", "--recipe", recipe.name, *command),
@@ -90,11 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
             return code
         table[key] = measured(recipe, folder, options.steps, more, seeds)
         _write(options.workdir, table)
+    if {"gan", "dcgan"} <= folders.keys():
+        _compare([folders["dcgan"], folders["gan"]], options.workdir / "side_by_side.png")
     print((options.workdir / f"{TABLE}.md").read_text())
-    if options.picture:
-        places = [Workspace(options.workdir / _folder_name(r, options.steps, more)) for r in recipes]
-        save_picture(options.picture, recipes, places)
-        print(f"written to {options.picture}", file=sys.stderr)
     return 0
 
 
@@ -142,7 +140,7 @@ def measured(recipe: Recipe, folder: Path, steps: int | None, more: list[str], s
         "seeds": seeds,
         "original": recipe.reproduction.original,  # type: ignore[union-attr]
         "steps": runs[0]["steps"],
-        "documented_steps": recipe.configure("full", {}).steps,
+        "documented_steps": recipe.configure("documented", {}).steps,
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "examples_per_second": float(np.median([run["examples_per_second"] for run in runs])),
         "losses": _mean([run["losses"] for run in runs]),
@@ -206,37 +204,22 @@ def _mean(documents: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _check_drawn(recipes: Sequence[Recipe]) -> None:
-    for recipe in recipes:
-        # one that draws its own picture makes points of the plane
-        if recipe.system.generator is None or recipe.system.picture is not System.picture:
-            raise GanpipeError(f"recipe {recipe.name} makes no images to put beside others.")
+def _compare(runs: list[Workspace], path: Path) -> None:
+    from PIL import Image
 
-
-def save_picture(path: Path, recipes: Sequence[Recipe], places: Sequence[Workspace]) -> None:
-    """Draws 4x4 samples of each recipe (draw 0, averaged weights) beside 16 real training images."""
-    from matplotlib.figure import Figure
-
-    from ssgan_tf.plots import grid
     from ssgan_tf.records import DatasetInfo, iterate_split
-    from ssgan_tf.training.summaries import SAMPLE_SEED
-    from ssgan_tf.training.trained import load_trained
 
-    grids = {}
-    for recipe, place in zip(recipes, places, strict=True):
-        trained = load_trained(place.model(0, Model(recipe.name)) / "train")
-        latent = trained.system.latent(16, SAMPLE_SEED)
-        made = np.asarray(trained.system.generate(trained.networks, latent))
-        grids[f"{recipe.name}, {trained.step:,} steps"] = grid(made)
-    real = next(iterate_split(DatasetInfo.load(places[0].data(0)), "train", block=16)).images
-    grids["real"] = grid(real)
-    figure = Figure(figsize=(3.2 * len(grids), 3.6), dpi=100, layout="constrained")
-    for number, (title, picture) in enumerate(grids.items(), 1):
-        axes = figure.add_subplot(1, len(grids), number, title=title)
-        axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.axis("off")
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png")
+    folders = [run.model(0, Model(name)) for run, name in zip(runs, ("dcgan", "gan"), strict=True)]
+    drawn = [sorted((folder / "train" / "samples").glob("step-*.png"))[-1] for folder in folders]
+    real = next(iterate_split(DatasetInfo.load(runs[-1].data(0)), "test")).images[:16]
+    Image.fromarray(side_by_side([*(np.asarray(Image.open(png)) for png in drawn), grid(real)])).save(path)
+
+
+def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
+    """Puts grey pictures uint8 [H, W] or [H, W, 1], of any sizes, beside each other, black around them."""
+    flat = [picture.reshape(picture.shape[:2]) for picture in pictures]
+    height = max(len(picture) for picture in flat)
+    return np.hstack([np.pad(picture, ((0, height - len(picture)), (0, 8))) for picture in flat])[:, :-8]
 
 
 def in_words(row: dict[str, Any]) -> str:
@@ -255,6 +238,8 @@ def in_words(row: dict[str, Any]) -> str:
         for name, value in row["losses"].items()
         if name.endswith("/loss")
     ]
+    if ACCURACY in row["losses"]:
+        parts.append(f"discriminator right {row['losses'][ACCURACY]:.1%}")
     return ", ".join(parts)
 
 

@@ -111,7 +111,7 @@ def run_pass(
     task = Task(function, scratch, name)
     watch = _Watch(pieces, scratch, name, progress)
     if mode == IN_MEMORY:
-        with watch.in_background():
+        with watch.in_background(), _interrupts_as_they_are():
             _run(task, pieces, workers=1, command=None)
     else:
         with importable():
@@ -176,6 +176,20 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
                 )
     if raised:
         raise raised[0]
+
+
+@contextmanager
+def _interrupts_as_they_are() -> Iterator[None]:
+    """Raises Ctrl-C as what it is: within a piece Beam makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            behind = behind.__cause__ or behind.__context__
+        raise
 
 
 @contextmanager

@@ -26,18 +26,25 @@ class Manifest:
         fingerprint: what made it.
         files: name of each file to its "bytes" and "sha256".
         summary: what the stage returned.
-        states: name of each file to its size, time and inode when its sha256 was taken.
+        states: name of each file to its size, times and inode when its sha256 was taken.
+        read: name of each artifact that it was made from to the contents of that.
     """
 
     fingerprint: Fingerprint
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
     states: Mapping[str, list[int]] = field(default_factory=dict)
+    read: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """The fingerprint's digest."""
         return self.fingerprint.digest
+
+    @property
+    def contents(self) -> str:
+        """Hex digest of all files: what was made twice from the same need not be equal bit by bit."""
+        return seal_of({name: entry["sha256"] for name, entry in self.files.items()})
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -52,6 +59,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             document["files"],
             document["summary"],
             document.get("states", {}),
+            document.get("read", {}),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -83,14 +91,21 @@ def open_artifact(folder: Path, stage: str, hint: str = "") -> Manifest:
     return manifest
 
 
-def find_damage(folder: Path, manifest: Manifest) -> str | None:
+def find_damage(folder: Path, manifest: Manifest, below: str = "") -> str | None:
     """Says which file of an artifact is missing or not as it was written, or None.
 
-    A file's bytes are read again only where its size, time or inode are not those of the last time.
+    A file's bytes are read again only where its size, times or inode are not those of the last time.
+
+    Args:
+        folder: the artifact's.
+        manifest: its manifest.
+        below: what the names of the files that are looked at begin with; "": all.
     """
     verified = _verified(folder)
     seen, new = dict(manifest.states) | verified, {}
     for name, entry in manifest.files.items():
+        if not name.startswith(below):
+            continue
         path = folder / name
         if not path.is_file():
             return f"{str(path)!r} is missing."
@@ -118,13 +133,16 @@ def _verified(folder: Path) -> dict[str, list[int]]:
 
 
 def file_state(path: Path) -> list[int]:
-    """Size, time of the last change in nanoseconds and inode: what changes when a file is written anew."""
+    """Size, times in nanoseconds and inode: what changes when a file is written anew.
+
+    Of the two times the first is the file's, which anyone can set, the second the file system's own.
+    """
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
 
 def check_lineage(inputs: Mapping[str, tuple[Path, Fingerprint]]) -> None:
-    """Checks that artifacts which are used together come from each other.
+    """Checks that artifacts which are used together come from each other, as they were made last.
 
     Args:
         inputs: name ("data", "model", ...) to an artifact's folder and fingerprint.
@@ -133,13 +151,23 @@ def check_lineage(inputs: Mapping[str, tuple[Path, Fingerprint]]) -> None:
         DataError: one was made from another artifact of a name than the one given.
     """
     for name, (folder, fingerprint) in inputs.items():
+        manifest = read_manifest(folder)
         for source, digest in fingerprint.inputs.items():
-            if source in inputs and inputs[source][1].digest != digest:
+            if source not in inputs:
+                continue
+            other, given = inputs[source]
+            if given.digest != digest or (manifest and made_anew(manifest, source, other)):
                 raise DataError(
                     f"the {name} in {str(folder)!r} was not made from the {source} that "
-                    f"{str(inputs[source][0])!r} now holds. Run `ganpipe {fingerprint.stage}` to make it "
+                    f"{str(other)!r} now holds. Run `ganpipe {fingerprint.stage}` to make it "
                     f"anew from that, or bring back the {source} that it was made from."
                 )
+
+
+def made_anew(manifest: Manifest, source: str, folder: Path) -> bool:
+    """Tells whether what an artifact was made from has been made again since, with other bytes."""
+    before, now = manifest.read.get(source), read_manifest(folder)
+    return bool(before and now and now.contents != before)
 
 
 def sha256_of(path: Path) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.chain.code import code_digests
@@ -47,6 +47,12 @@ class Fingerprint:
         """32 hex characters that differ when any part does."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def in_full(self, stands_for: Mapping[str, Any]) -> Fingerprint:
+        """The same, with parameters that have no value replaced by what that stands for."""
+        values = self.parameters.items()
+        full = {name: stands_for.get(name) if value is None else value for name, value in values}
+        return replace(self, parameters=full)
 
     def differences(self, other: Fingerprint) -> list[str]:
         """Says in words what changed from `self` (what is there) to `other` (what is wanted)."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import Manifest, find_damage, read_manifest
-from pipeline.chain.places import MANIFEST
+from pipeline.chain.artifacts import Manifest, find_damage, made_anew, read_manifest
+from pipeline.chain.places import MANIFEST, lock_of, locked
 from pipeline.chain.plan import Node
 from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import DataError, UsageError, did_you_mean, writing_to
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 
@@ -48,9 +48,16 @@ def decide(node: Node, force: Collection[str] = ()) -> Decision:
     if manifest is None:
         return Decision(node, [ABSENT])
     if manifest.digest != node.fingerprint.digest:
-        return Decision(node, manifest.fingerprint.differences(node.fingerprint))
+        stands_for = manifest.summary.get("stands_for", {})
+        there, wanted = (made.in_full(stands_for) for made in (manifest.fingerprint, node.fingerprint))
+        return Decision(node, there.differences(wanted))
     if damage := find_damage(node.folder, manifest):
         return Decision(node, [damage])
+    if node.also:
+        return Decision(node, list(node.also))
+    anew = [key for key, item in node.inputs.items() if item.folder and made_anew(manifest, key, item.folder)]
+    if anew:
+        return Decision(node, [f"input {key} was made anew" for key in anew])
     return Decision(node, [], manifest)
 
 
@@ -83,18 +90,24 @@ def check_same_source(nodes: Sequence[Node], workspace: Workspace, force: Collec
             continue
         before = manifest.summary.get("origin", {})
         after = dict(node.origin)
-        if manifest.fingerprint.inputs == node.fingerprint.inputs and before == after:
+        # the same content at another place is the same data set
+        if manifest.fingerprint.inputs == node.fingerprint.inputs:
             continue
         if before.get("dataset") != after.get("dataset"):
             what = f"the data set {before.get('dataset')!r}; one on {after.get('dataset')!r}"
         elif before.get("labels") != after.get("labels"):
             what = f"labels from {before.get('labels')!r}; one with labels from {after.get('labels')!r}"
+        elif before.get("test_labels") != after.get("test_labels"):
+            what = (
+                f"test labels from {before.get('test_labels')!r}; "
+                f"one with test labels from {after.get('test_labels')!r}"
+            )
         else:
             what = f"{after.get('dataset')!r} before its images or labels changed; a new one"
         raise UsageError(
             f"{str(workspace.root)!r} holds a model trained on {what} would replace it. Give another "
-            f"--workdir, or go on with what is there (--config {workspace.config}, or train, evaluate and "
-            "export alone), or say --force preprocess."
+            "--workdir, or go on with what is there (train, evaluate and export alone, or the data set that "
+            "it was trained on), or say --force preprocess."
         )
 
 
@@ -115,12 +128,20 @@ def execute(node: Node, terminal: Terminal, force: Collection[str] = ()) -> dict
         terminal.say(f"{node.name}: helping the chief worker, which writes the result")
         with tempfile.TemporaryDirectory() as scratch:
             return node.action(Path(scratch), terminal)
+    read = _contents_of_inputs(node)
     _tell_unfinished(node, terminal)
     summary: dict[str, Any] = {"origin": dict(node.origin)} if node.origin else {}
     with writing(
-        node.folder, node.fingerprint, resumes_from=node.stage.resumes_from, summary=summary
+        node.folder,
+        node.fingerprint,
+        resumes_from=node.stage.resumes_from,
+        summary=summary,
+        read=read,
     ) as partial:
         summary.update(node.action(partial, terminal))
+        # nothing keeps another run from replacing what this one reads
+        if _contents_of_inputs(node) != read:
+            raise _replaced(node, "an input")
     return summary
 
 
@@ -131,6 +152,41 @@ def execute_all(
     for node in nodes:
         node.prepare()
     return [(node, execute(node, terminal, force)) for node in nodes]
+
+
+def check_free(nodes: Sequence[Node]) -> None:
+    """Checks that no other run is writing a result of the plan, before anything is written.
+
+    Raises:
+        DataError: one is; names the place.
+    """
+    for node in nodes:
+        # a worker that helps another one stands beside it
+        if node.publishes and lock_of(node.folder).exists():
+            with writing_to(node.folder), locked(node.folder):
+                pass
+
+
+def _contents_of_inputs(node: Node) -> dict[str, str]:
+    """Contents of the artifacts that a stage reads, which must be those that were planned.
+
+    Otherwise its result would be said to be made from them.
+    """
+    contents = {}
+    for key, item in node.inputs.items():
+        if item.folder:
+            manifest = read_manifest(item.folder)
+            if manifest is None or manifest.digest != item.digest:
+                raise _replaced(node, f"the {key} in {str(item.folder)!r}")
+            contents[key] = manifest.contents
+    return contents
+
+
+def _replaced(node: Node, what: str) -> DataError:
+    return DataError(
+        f"{what} was replaced while {node.name} was made from it, by another ganpipe in the same working "
+        "folder. Run it again, or give it a --workdir of its own."
+    )
 
 
 def _tell_unfinished(node: Node, terminal: Terminal) -> None:

@@ -6,16 +6,17 @@ Planning runs nothing: a fingerprint follows from settings, code, libraries and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.chain.artifacts import check_lineage, open_artifact, read_manifest, sha256_of
+from pipeline.chain.artifacts import find_damage, read_manifest, sha256_of
 from pipeline.chain.code import code_digests
 from pipeline.chain.config import RunConfig
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
-from pipeline.chain.stages import SOURCE, STAGES, Stage, stage_named
+from pipeline.chain.folds import FOLD, places, with_folds
+from pipeline.chain.stages import SOURCE, STAGES, Stage
 from pipeline.errors import UsageError
 from pipeline.interrupts import StopEvent
 from pipeline.terminal import Terminal
@@ -56,9 +57,12 @@ class Node:
         action: makes it, in a partial folder.
         seed: of its label draw.
         model: the model that it belongs to; None: the draw itself.
+        fold: of the draw; None: the whole.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
         prepare: does what must be done before any node runs.
+        also: why it would run although its result is there.
+        inputs: what it reads, by the keyword of the stage's `run`.
     """
 
     stage: Stage
@@ -68,9 +72,12 @@ class Node:
     action: Action = field(repr=False)
     seed: int
     model: Model | None
+    fold: int | None = None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = field(default=lambda: None, repr=False)
+    also: tuple[str, ...] = ()
+    inputs: Mapping[str, Input] = field(default_factory=dict)
 
     @property
     def result(self) -> Input:
@@ -80,6 +87,8 @@ class Node:
 
 def plan_run(config: RunConfig, workspace: Workspace, stop: StopEvent | None = None) -> list[Node]:
     """Plans `ganpipe run`: for every draw the semi-supervised model and its paired baseline.
+
+    A draw that is cross-fitted has both in each of its folds first, then in the whole.
 
     Raises:
         UsageError, DataError: a setting, recipe or source is wrong; nothing has run.
@@ -93,52 +102,45 @@ def plan_run(config: RunConfig, workspace: Workspace, stop: StopEvent | None = N
         settings = {**config.recipe, "of": config.train.recipe}
         baseline: RunConfig = dataclasses.replace(config, **{"train": train, "recipe": settings})
         models.append((baseline, chosen_model(baseline), False))
-    source = open_input(config)
+    config, source = open_source_of(config)
     nodes: list[Node] = []
     for seed in range(config.seed, config.seed + config.draws):
-        of_draw = {SOURCE: source}
-        for stage in (stage for stage in STAGES if stage.once_a_draw):
-            node = plan_stage(stage, config, workspace, seed=seed, made=of_draw, stop=stop)
-            of_draw[stage.name] = node.result
-            nodes.append(node)
-        for own, model, chosen in models:
-            made = dict(of_draw)
-            for stage in (stage for stage in STAGES if not stage.once_a_draw):
-                if chosen or stage.for_baseline:
-                    node = plan_stage(stage, own, workspace, seed=seed, model=model, made=made, stop=stop)
+        in_folds: list[Node] = []
+        for fold in places(config.data.fold_count if recipe.needs_labels else 0):
+            of_draw = {SOURCE: source}
+            here: list[Node] = []
+            for stage in (stage for stage in STAGES if stage.once_a_draw):
+                node = plan_stage(stage, config, workspace, seed=seed, fold=fold, made=of_draw, stop=stop)
+                of_draw[stage.name] = node.result
+                here.append(node)
+            for own, model, chosen in models:
+                made = dict(of_draw)
+                for stage in _of_model(chosen, fold):
+                    node = plan_stage(
+                        stage,
+                        own,
+                        workspace,
+                        seed=seed,
+                        fold=fold,
+                        model=model,
+                        made=made,
+                        folds=[n.result for n in in_folds if (n.stage, n.model) == (stage, model)],
+                        stop=stop,
+                    )
                     made[stage.name] = node.result
-                    nodes.append(node)
+                    here.append(node)
+            nodes += here
+            in_folds += here if fold is not None else []
     return nodes
 
 
-def plan_alone(stage: Stage, config: RunConfig, workspace: Workspace, stop: StopEvent | None = None) -> Node:
-    """Plans one stage on the results that are there.
-
-    Raises:
-        UsageError: a setting or recipe is wrong.
-        DataError: the source, or a result that it reads, is absent or damaged, or they do not belong
-            together.
-    """
-    model = None if stage.once_a_draw else chosen_model(config)
-    made = {}
-    for key, name in stage.inputs.items():
-        if name == SOURCE:
-            made[name] = open_input(config)
-            continue
-        needed = stage_named(name)
-        folder = workspace.result(config.seed, None if needed.once_a_draw else model, needed.place)
-        if key not in stage.optional or read_manifest(folder) or folder.exists():
-            manifest = open_artifact(folder, name)
-            made[name] = Input(manifest.digest, folder, manifest.fingerprint)
-    read = {key: made[name] for key, name in stage.inputs.items() if name in made}
-    check_lineage(
-        {
-            key: (item.folder, item.fingerprint)
-            for key, item in read.items()
-            if item.folder and item.fingerprint
-        }
-    )
-    return plan_stage(stage, config, workspace, seed=config.seed, model=model, made=made, stop=stop)
+def _of_model(chosen: bool, fold: int | None) -> list[Stage]:
+    """The stages of the chosen model or of its baseline, in a fold or in the whole."""
+    return [
+        stage
+        for stage in STAGES
+        if not stage.once_a_draw and (chosen or stage.for_baseline) and (fold is None or stage.in_folds)
+    ]
 
 
 def chosen_model(config: RunConfig) -> Model:
@@ -154,21 +156,26 @@ def chosen_model(config: RunConfig) -> Model:
     return Model(recipe.name, recipe.pair(config.recipe))
 
 
-def open_input(config: RunConfig) -> Input:
-    """Opens the source far enough to know its digest.
+def open_source_of(config: RunConfig) -> tuple[RunConfig, Input]:
+    """Opens the source far enough to know its digest and how many folds its draws have.
+
+    Returns:
+        The configuration with that number, and the source as an input.
 
     Raises:
-        UsageError: unknown data set.
+        UsageError: unknown data set, or folds that the source does not allow.
         DataError: the source cannot be read.
     """
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
-    source = open_source(data.dataset, data_dir=data.data_dir, labels=data.labels)
+    source = open_source(data.dataset, **data.source_options)
     origin = {"dataset": full_name(data.dataset)}
-    if data.labels:
-        origin["labels"] = str(Path(data.labels).expanduser().resolve())
-    return Input(source.digest(), origin=origin, modules=(source_module(data.dataset),))
+    for name in ("labels", "test_labels"):
+        if file := getattr(data, name):
+            origin[name] = str(Path(file).expanduser().resolve())
+    opened = Input(source.digest(), origin=origin, modules=(source_module(data.dataset),))
+    return with_folds(config, source), opened
 
 
 def plan_stage(
@@ -179,6 +186,8 @@ def plan_stage(
     seed: int,
     made: Mapping[str, Input],
     model: Model | None = None,
+    fold: int | None = None,
+    folds: Sequence[Input] = (),
     stop: StopEvent | None = None,
 ) -> Node:
     """Plans one stage of a draw.
@@ -190,6 +199,8 @@ def plan_stage(
         seed: of the draw.
         made: SOURCE or a stage's name to what may be read; what is absent counts as not there.
         model: which model it is for; None where it belongs to the draw.
+        fold: of the draw; None: the whole.
+        folds: for the whole, the stage's results in the folds.
         stop: ends training early.
     """
     settings = settings_of(stage, config)
@@ -197,22 +208,26 @@ def plan_stage(
     parameters = _parameters(settings)
     if stage.seeded:
         parameters["seed"] = seed
-    if stage.reads_recipe:
-        parameters["settings"] = dict(config.recipe)
+    parameters |= stage.resolve(settings, config.recipe)
+    if fold is not None:
+        parameters[FOLD] = fold
+    pooled = list(folds) if fold is None and stage.pools(settings) else []
     modules = [stage.module, *stage.code, *(name for item in inputs.values() for name in item.modules)]
     if model:
         modules += [_recipe_module(name) for name in (model.recipe, model.pair) if name]
-    fingerprint = make_fingerprint(
-        stage.name, parameters, {key: item.digest for key, item in inputs.items()}, code_digests(modules)
-    )
+    digests = {key: item.digest for key, item in inputs.items()}
+    digests |= {f"{FOLD}-{number}": item.digest for number, item in enumerate(pooled)}
+    fingerprint = make_fingerprint(stage.name, parameters, digests, code_digests(modules))
     offered: dict[str, Any] = {key: inputs[key].folder if key in inputs else None for key in stage.inputs}
     offered |= {f"{key}_digest": item.digest for key, item in inputs.items()}
-    offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop}
+    offered |= {"fold": fold, "folds": [item.folder for item in pooled]}
+    folder = workspace.result(seed, model, stage.place, fold)
+    fingerprint = _as_made(folder, fingerprint)
+    offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop, "content": fingerprint.digest}
 
     def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        return stage.run(settings, {**offered, "output": output, "terminal": terminal})
+        return stage.run(settings, {**offered, **_previous(folder), "output": output, "terminal": terminal})
 
-    folder = workspace.result(seed, model, stage.place)
     origin = next((item.origin for item in inputs.values() if item.origin), {})
     return Node(
         stage=stage,
@@ -222,10 +237,36 @@ def plan_stage(
         action=action,
         seed=seed,
         model=model,
+        fold=fold,
         publishes=stage.publishes(settings),
         origin=origin,
         prepare=lambda: stage.prepare(settings),
+        also=tuple(stage.why_again(settings, folder, fingerprint.digest)),
+        inputs=inputs | {f"{FOLD}-{number}": item for number, item in enumerate(pooled)},
     )
+
+
+def _previous(folder: Path) -> dict[str, Any]:
+    """What is there, for a stage that keeps some of it."""
+    manifest = read_manifest(folder)
+
+    def is_intact(below: str) -> bool:
+        # nothing is known against what has no manifest
+        return manifest is None or find_damage(folder, manifest, below) is None
+
+    return {"previous": folder if folder.exists() else None, "is_intact": is_intact}
+
+
+def _as_made(folder: Path, wanted: Fingerprint) -> Fingerprint:
+    """The fingerprint of what is there, if it was made with what is wanted, said in other words.
+
+    What a setting without a value stands for can depend on the data: the stage tells, in its summary.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return wanted
+    there, stands_for = manifest.fingerprint, manifest.summary.get("stands_for", {})
+    return there if there.in_full(stands_for) == wanted.in_full(stands_for) else wanted
 
 
 def settings_of(stage: Stage, config: RunConfig) -> Any:

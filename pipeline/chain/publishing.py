@@ -35,6 +35,7 @@ def writing(
     *,
     resumes_from: str | None = None,
     summary: dict[str, Any] | None = None,
+    read: Mapping[str, str] | None = None,
 ) -> Iterator[Path]:
     """Yields a hidden sibling of `folder` to write into, and publishes it on success.
 
@@ -44,6 +45,7 @@ def writing(
         resumes_from: of a resumable stage, what of a killed run is worth keeping: such folders stay, that
             of the same fingerprint is continued.
         summary: filled by the caller within the block; goes into the manifest.
+        read: name of each artifact that this one is made from to the contents of that, for the manifest.
 
     Raises:
         DataError: the place cannot be written to, or another run is writing there.
@@ -61,7 +63,7 @@ def writing(
                     write_whole(partial / UNFINISHED, json.dumps(asdict(fingerprint), indent=1))
                 yield partial
                 (partial / UNFINISHED).unlink(missing_ok=True)
-                _write_manifest(partial, fingerprint, summary or {})
+                _write_manifest(partial, fingerprint, summary or {}, read or {})
             except BaseException:
                 if resumes_from is None:
                     shutil.rmtree(partial, ignore_errors=True)
@@ -155,7 +157,9 @@ def _publish(partial: Path, folder: Path) -> None:
         shutil.rmtree(old)
 
 
-def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[str, Any]) -> None:
+def _write_manifest(
+    partial: Path, fingerprint: Fingerprint, summary: Mapping[str, Any], read: Mapping[str, str]
+) -> None:
     files, states = {}, {}
     for path in sorted(partial.rglob("*")):
         if path.is_file():
@@ -167,6 +171,7 @@ def _write_manifest(partial: Path, fingerprint: Fingerprint, summary: Mapping[st
         "files": files,
         "summary": dict(summary),
         "states": states,
+        "read": dict(read),
     }
     document = json.loads(json.dumps(document))
     document["seal"] = seal_of(document)

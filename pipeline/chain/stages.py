@@ -3,10 +3,13 @@
 A new stage is a file `pipeline/stages/NAME.py` (or a folder with `stage.py`) that holds its settings class
 and `run(settings, *, ...)`, and a row here. `run` is called with those of these that it names:
 
-    seed, recipe_settings, stop, terminal, output          and, for each input KEY of its row,
+    seed, fold, recipe_settings, stop, terminal, output    and, for each input KEY of its row,
     KEY (the folder, or None) and KEY_digest (of the source)
+    content (the fingerprint's digest), previous (the folder of the result that is there, or None) and
+    is_intact (whether its files below a path are as they were written)
 
-It writes into `output` and returns the summary that goes into the manifest.
+One that pools gets `folds` too: the folders of its results in the folds of the draw. It writes into
+`output` and returns the summary that goes into the manifest.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.stages.evaluate.settings import EvaluateConfig
@@ -33,7 +37,32 @@ SOURCE = "source"
 
 def _splits_alone(document: dict[str, Any]) -> dict[str, Any]:
     splits = document["splits"].items()
-    return {"splits": {name: {"count": s["count"], "labelled": s["labelled"]} for name, s in splits}}
+    return {
+        "splits": {name: {"count": s["count"], "labelled": s["labelled"]} for name, s in splits},
+        "stands_for": document["stands_for"],
+    }
+
+
+def _as_given(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"background": settings.framing.background}
+
+
+def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    from pipeline.stages.train.planned import in_full
+
+    return in_full(settings, recipe_settings)
+
+
+def _never(settings: Any) -> bool:
+    return False
+
+
+def _tests(settings: Any) -> bool:
+    return settings.split == "test"
 
 
 def _all_publish(settings: Any) -> bool:
@@ -54,6 +83,16 @@ def _prepare_devices(settings: Any) -> None:
     prepare_devices(settings.strategy, settings.replicas)
 
 
+def _nothing_more(settings: Any, folder: Path, content: str) -> list[str]:
+    return []
+
+
+def _versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
+    from pipeline.exported.versions import why_again
+
+    return why_again(folder, content, settings.version, settings.keep)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage.
@@ -69,14 +108,20 @@ class Stage:
         folder: of its result, where it is not the stage's name.
         once_a_draw: its result belongs to the label draw, not to a model.
         for_baseline: the paired baseline gets one too.
+        in_folds: a draw that is cross-fitted has one for each fold too, where it belongs to what classifies.
+        pools: whether, with its settings, that of the whole draw reads those of the folds.
         seeded: the seed of the draw decides its result.
         reads_recipe: the recipe's settings decide its result.
+        resolve: parameters that decide its result, in full: presets and settings that were not given replaced
+            by what they stand for, so that two ways of saying the same are equal.
         resumes_from: what lies in an unfinished result that can be continued; None: it starts afresh.
         borrows: its settings that, where none is given, are another section's: name to dotted setting.
         keeps: what of the returned summary goes into the manifest.
         code: modules besides its own that it imports by computed names.
         publishes: False in a process that only helps another one, which publishes.
         prepare: does what must be done before any stage of the process starts.
+        why_again: of settings, the result's folder and the fingerprint's digest: why the stage would run
+            although the result that is there has that fingerprint. Raises where it must not run at all.
     """
 
     name: str
@@ -89,14 +134,18 @@ class Stage:
     folder: str = ""
     once_a_draw: bool = False
     for_baseline: bool = False
+    in_folds: bool = False
+    pools: Callable[[Any], bool] = field(default=_never, repr=False)
     seeded: bool = False
     reads_recipe: bool = False
+    resolve: Callable[[Any, Mapping[str, Any]], dict[str, Any]] = field(default=_as_given, repr=False)
     resumes_from: str | None = None
     borrows: Mapping[str, str] = field(default_factory=dict)
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     code: tuple[str, ...] = ()
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
     prepare: Callable[[Any], None] = field(default=_nothing, repr=False)
+    why_again: Callable[[Any, Path, str], list[str]] = field(default=_nothing_more, repr=False)
 
     @property
     def module(self) -> str:
@@ -128,13 +177,19 @@ STAGES = (
             "data.dataset",
             "data.data_dir",
             "data.labels",
+            "data.test_labels",
+            "data.classes",
+            "data.unlabelled_folders",
+            "data.yes",
             "data.labels_per_class",
             "data.labeled_rate",
             "data.labelled_keys",
             "data.image_size",
+            "data.resize",
             "data.channels",
             "data.background",
             "data.test_rate",
+            "data.folds",
             "data.validation_rate",
             "data.shards",
             "data.strict",
@@ -143,8 +198,10 @@ STAGES = (
         ),
         folder=DATA,
         once_a_draw=True,
+        in_folds=True,
         seeded=True,
         keeps=_splits_alone,
+        resolve=_background_level,
     ),
     Stage(
         name="train",
@@ -165,8 +222,10 @@ STAGES = (
             "train.worker_index",
         ),
         for_baseline=True,
+        in_folds=True,
         seeded=True,
         reads_recipe=True,
+        resolve=_trained_with,
         resumes_from=CHECKPOINTS,
         publishes=_chief_publishes,
         prepare=_prepare_devices,
@@ -179,6 +238,8 @@ STAGES = (
         summary="Evaluate a trained recipe on the held-out split.",
         options=("train.recipe", "evaluate.split"),
         for_baseline=True,
+        in_folds=True,
+        pools=_tests,
         borrows={"temperature": "export.temperature"},
     ),
     Stage(
@@ -190,11 +251,13 @@ STAGES = (
         options=(
             "train.recipe",
             "export.version",
+            "export.keep",
             "export.format",
             "export.temperature",
             "export.abstain_below",
         ),
         optional=frozenset({"metrics"}),
+        why_again=_versions_wanted,
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

@@ -5,7 +5,7 @@
             saved_model.pb
             variables/
             assets/            class_names.txt, one class a line
-            assets.extra/      warm-up requests, model card, other formats
+            assets.extra/      warm-up requests, model card, what it was made from, other formats
 
 Whoever writes one and whoever reads one asks here.
 """
@@ -23,6 +23,7 @@ GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 CLASS_NAMES_FILE = Path("assets") / "class_names.txt"
 _EXTRA = Path("assets.extra")
 WARMUP_FILE = _EXTRA / "tf_serving_warmup_requests"
+MADE_FROM_FILE = _EXTRA / "made_from.json"
 CARD_FILE = _EXTRA / "README.md"
 LITE_FILE = _EXTRA / "classifier.tflite"
 LITE_INT8_FILE = _EXTRA / "classifier_int8.tflite"

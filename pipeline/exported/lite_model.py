@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.exported import layout
+from ssgan_tf.framing import MODES, STRETCH, WHITE, Framing
 
 
 class LiteModel:
@@ -50,26 +52,28 @@ class LiteModel:
         return self._runner(image=images.astype(np.float32))
 
 
-def write_background(folder: Path, level: int) -> None:
-    """Writes into a SavedModel's folder over which level 0..255 transparent pixels are laid."""
+def write_framing(folder: Path, framing: Framing) -> None:
+    """Writes into a SavedModel's folder how files become the arrays that a converted model takes."""
     place = folder / layout.PIXELS_FILE
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps({"background": level}) + "\n")
+    place.write_text(json.dumps(asdict(framing)) + "\n")
 
 
-def read_background(folder: Path) -> int:
-    """Returns what `write_background` wrote; white in exports that are older than it.
+def read_framing(folder: Path) -> Framing:
+    """Returns what `write_framing` wrote; exports that are older than a part of it stretched over white.
 
     Raises:
         DataError: the file is damaged.
     """
     place = folder / layout.PIXELS_FILE
-    if not place.exists():
-        return 255
     try:
-        return int(json.loads(place.read_text())["background"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        written = json.loads(place.read_text()) if place.exists() else {}
+        framing = Framing(written.get("resize", STRETCH), int(written.get("background", WHITE)))
+        if framing.resize not in MODES or not 0 <= framing.background <= WHITE:
+            raise ValueError(f"{framing.resize!r} and {framing.background} are no way to make a record")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DataError(f"{str(place)!r} is damaged: {error}. Export again.") from None
+    return framing
 
 
 def _interpreter_class() -> Any:

@@ -1,4 +1,4 @@
-"""GIF, WebP and TIFF as PNG: read with Pillow, for decoders that cannot be trusted with them.
+"""GIF, WebP, TIFF, HEIC and AVIF as PNG: read with Pillow, for decoders that cannot be trusted with them.
 
 The PNG holds the same picture, upright, with its transparency and its 16 bits: all that follows from
 these is then done where it is done for PNG files.
@@ -24,11 +24,12 @@ from ssgan_tf.image_files import EXIF_MARK, PNG_SIGNATURE
 DAMAGED = "the image data is damaged or cut off"
 # channels to the colour type of PNG: grey, grey and alpha, RGB, RGBA
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+_ANIMATED = {"WEBP": "WebP", "AVIF": "AVIF"}
 _TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def as_decodable(encoded: bytes, header: Header) -> bytes:
-    """Returns the file itself, or a PNG of its (first) picture where it is a GIF, WebP or TIFF.
+    """Returns the file itself, or a PNG of its (first) picture where it is one of `CONVERTED`.
 
     Args:
         encoded: a file that `headers.read_header` admitted.
@@ -46,17 +47,17 @@ def as_decodable(encoded: bytes, header: Header) -> bytes:
 
 
 def _unpacked(encoded: bytes, header: Header) -> np.ndarray:
-    from PIL import Image
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(encoded), formats=(header.format,)) as image:
-                if sorted(image.size) != sorted((header.width, header.height)):
-                    raise Rejected(DAMAGED)
-                if header.format == "WEBP" and getattr(image, "n_frames", 1) != 1:
-                    raise Rejected("an animated WebP; store one of its pictures as PNG")
-                block = image.info.get("exif", b"") if header.format == "WEBP" else b""
+            with _opened(encoded, header.format) as image:
+                _check_size(image, header)
+                if header.format in ("WEBP", "AVIF") and getattr(image, "n_frames", 1) != 1:
+                    raise Rejected(
+                        f"an animated {_ANIMATED[header.format]}; store one of its pictures as PNG"
+                    )
+                # the readers of TIFF and HEIC turn pictures themselves; that of AVIF says by Exif how it lies
+                block = image.info.get("exif", b"") if header.format in ("WEBP", "AVIF") else b""
                 pixels = _pixels(image)
     except Rejected:
         raise
@@ -65,8 +66,28 @@ def _unpacked(encoded: bytes, header: Header) -> np.ndarray:
     except Exception:
         # Pillow's readers raise many kinds on broken files
         raise Rejected(DAMAGED) from None
-    # Pillow turns TIFF files itself
     return upright(pixels, orientation_in(block.removeprefix(EXIF_MARK["JPEG"])))
+
+
+def _opened(encoded: bytes, form: str) -> Any:
+    from PIL import Image
+
+    if form != "HEIC":
+        return Image.open(io.BytesIO(encoded), formats=(form,))
+    from pillow_heif.as_plugin import HeifImageFile
+
+    # not registered with Pillow: nothing else in the process should read other formats for it
+    return HeifImageFile(io.BytesIO(encoded))
+
+
+def _check_size(image: Any, header: Header) -> None:
+    if header.format in ("HEIC", "AVIF"):
+        # a clean aperture may leave less of the picture
+        fine = image.width * image.height <= header.pixels
+    else:
+        fine = sorted(image.size) == sorted((header.width, header.height))
+    if not fine:
+        raise Rejected(DAMAGED)
 
 
 def _pixels(image: Any) -> np.ndarray:

@@ -10,6 +10,7 @@ from pipeline.images.exif import orientation, upright
 from pipeline.images.headers import read_header
 from pipeline.images.rejected import OutOfMemory, Rejected
 from ssgan_tf import pixels
+from ssgan_tf.framing import Framing
 
 
 def decode(encoded: bytes, channels: int = 0, background: int = pixels.WHITE) -> np.ndarray:
@@ -52,25 +53,26 @@ def decode(encoded: bytes, channels: int = 0, background: int = pixels.WHITE) ->
 
 
 def record_images(
-    images: np.ndarray, shape: tuple[int, int, int], background: int = pixels.WHITE
+    images: np.ndarray, shape: tuple[int, int, int], framing: Framing | None = None
 ) -> np.ndarray:
     """Brings images to the record's channels and size, by the code that the served graph uses.
 
     Args:
         images: uint8 [N, h, w, c]; with c of 2 or 4 the last channel is alpha.
         shape: (H, W, C) of the records.
-        background: level 0..255 behind transparent pixels.
+        framing: of the data set; None is the default one.
 
     Returns:
         uint8 [N, H, W, C].
     """
     height, width, channels = shape
+    framing = framing or Framing()
     if images.shape[1:] == shape:
         return images
     image = tf.constant(images)
     if images.shape[-1] in (2, 4):
-        image = pixels.compose(image, background)
-    return pixels.fit(pixels.to_channels(image, channels), height, width).numpy()
+        image = pixels.compose(image, framing.background)
+    return pixels.to_size(pixels.to_channels(image, channels), height, width, framing).numpy()
 
 
 def encode(images: np.ndarray) -> list[bytes]:

@@ -12,8 +12,9 @@ import re
 import struct
 from typing import NamedTuple
 
-from pipeline.images.formats import WORDS, format_of
+from pipeline.images.formats import WORDS, format_of, unreadable
 from pipeline.images.gif import first_frame
+from pipeline.images.heif import largest_picture
 from pipeline.images.rejected import DAMAGED, Rejected
 from pipeline.images.tiff import read_directory
 from ssgan_tf import image_files
@@ -66,9 +67,9 @@ def read_header(encoded: bytes, limit: int = MAX_PIXELS) -> Header:
     if not encoded:
         raise Rejected("the file is empty")
     name = format_of(encoded)
+    if reason := unreadable(name):
+        raise Rejected(reason)
     if name not in _READERS:
-        if name:
-            raise Rejected(f"{name} images are not taken; store it as PNG or JPEG")
         raise Rejected(f"not a {WORDS} image")
     try:
         header = _READERS[name](encoded)
@@ -172,4 +173,21 @@ def _tiff(encoded: bytes) -> Header:
     return Header("TIFF", directory.width, directory.height)
 
 
-_READERS = {"PNG": _png, "JPEG": _jpeg, "BMP": _bmp, "GIF": _gif, "WEBP": _webp, "TIFF": _tiff}
+def _heic(encoded: bytes) -> Header:
+    return Header("HEIC", *largest_picture(encoded))
+
+
+def _avif(encoded: bytes) -> Header:
+    return Header("AVIF", *largest_picture(encoded))
+
+
+_READERS = {
+    "PNG": _png,
+    "JPEG": _jpeg,
+    "BMP": _bmp,
+    "GIF": _gif,
+    "WEBP": _webp,
+    "TIFF": _tiff,
+    "HEIC": _heic,
+    "AVIF": _avif,
+}

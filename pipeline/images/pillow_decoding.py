@@ -16,6 +16,7 @@ from pipeline.images.conversion import DAMAGED, as_decodable
 from pipeline.images.exif import orientation, upright
 from pipeline.images.headers import Header, read_header
 from pipeline.images.rejected import Rejected
+from ssgan_tf.framing import FILL, FIT, Framing, centre, inner
 from ssgan_tf.image_files import DEEP_RANGES
 from ssgan_tf.triangle_filter import resize_weights
 
@@ -23,26 +24,41 @@ from ssgan_tf.triangle_filter import resize_weights
 _LUMA = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
 
-def record_image(encoded: bytes, shape: tuple[int, int, int], background: int = 255) -> np.ndarray:
+def record_image(encoded: bytes, shape: tuple[int, int, int], framing: Framing | None = None) -> np.ndarray:
     """Decodes a file to a record image uint8 [H, W, C].
 
     Args:
         encoded: a file of `pipeline.images.formats`, but no PNG of 16 bits a channel in colour.
         shape: (H, W, C) of the record.
-        background: level 0..255 behind transparent pixels.
+        framing: of the data set; None is the default one.
 
     Raises:
         Rejected: the bytes are no such image, damaged, or have too many pixels.
     """
-    height, width, channels = shape
+    framing = framing or Framing()
     header = read_header(encoded)
     encoded = as_decodable(encoded, header)
-    image = _to_channels(_decode(encoded, read_header(encoded), background), channels)
-    if image.shape[:2] == (height, width):
+    image = _to_channels(_decode(encoded, read_header(encoded), framing.background), shape[2])
+    return _to_size(image, shape[:2], framing)
+
+
+def _to_size(image: np.ndarray, target: tuple[int, int], framing: Framing) -> np.ndarray:
+    height, width, channels = image.shape
+    if framing.resize == FILL:
+        rows, columns = centre((height, width), target)
+        top, left = (height - rows) // 2, (width - columns) // 2
+        image = image[top : top + rows, left : left + columns]
+    size = inner((height, width), target) if framing.resize == FIT else target
+    if image.shape[:2] != size:
+        down, across = (resize_weights(image.shape[axis], size[axis]) for axis in (0, 1))
+        smooth = np.einsum("sh,hwc,tw->stc", down, image.astype(np.float32), across, optimize=True)
+        image = np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
+    if size == target:
         return image
-    rows, columns = resize_weights(image.shape[0], height), resize_weights(image.shape[1], width)
-    smooth = np.einsum("sh,hwc,tw->stc", rows, image.astype(np.float32), columns, optimize=True)
-    return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
+    record = np.full((*target, channels), framing.background, np.uint8)
+    top, left = (target[0] - size[0]) // 2, (target[1] - size[1]) // 2
+    record[top : top + size[0], left : left + size[1]] = image
+    return record
 
 
 def _decode(encoded: bytes, header: Header, background: int) -> np.ndarray:

@@ -8,9 +8,19 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from pipeline.images.formats import RAW, advice
 from pipeline.images.rejected import DAMAGED, Rejected
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 256, 257, 258, 259, 262, 277, 339
+_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = (
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    277,
+    339,
+)
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
 # white is zero, black is zero, RGB, palette, CMYK
@@ -58,6 +68,8 @@ def read_directory(encoded: bytes) -> Directory:
     # entries may all point to the same bytes, which a reader would copy for each
     if behind > len(encoded) + 4 * count:
         raise Rejected(DAMAGED)
+    if (values.get(_KIND) or (0,))[0] & 1:
+        raise Rejected(f"a reduced picture ahead of others, as in camera RAW files: {advice(RAW)}")
     if following:
         raise Rejected("a TIFF of several pages; store each as a file of its own")
     return Directory(width, height, _is_deep(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
         models: name to (error, low, high) of each draw, fractions.
     """
     figure, axes = _axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
-    for row, (draws, colour) in enumerate(zip(models.values(), COLOURS, strict=False)):
+    for row, (draws, colour) in enumerate(zip(models.values(), itertools.cycle(COLOURS), strict=False)):
         for number, (error, low, high) in enumerate(draws):
             height = -row + 0.14 * ((len(draws) - 1) / 2 - number)
             axes.plot([100 * low, 100 * high], [height, height], color=colour, linewidth=1.2, alpha=0.6)

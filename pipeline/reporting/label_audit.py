@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.reporting.label_budget import against_budget, against_source
+from pipeline.reporting.label_budget import against_budget, against_source, reopened
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.workspace import LABELLED_FILE
 
@@ -75,9 +75,10 @@ def audit_labels(info: DatasetInfo, config: DataConfig | None = None) -> LabelAu
     lost = len(drawn - found.keys()) if drawn is not None else 0
     findings = [_against_draw(drawn, strays, lost), _against_document(info, found)]
     if config is not None:
-        if asked := against_budget(info, config, found):
+        source = reopened(config)
+        if asked := against_budget(info, config, found, source):
             findings.append(Finding(*asked))
-        findings.append(Finding(*against_source(info, config, found)))
+        findings.append(Finding(*against_source(info, found, source)))
     return LabelAudit(records, len(found), strays, lost, len(info.shards("train")), tuple(findings))
 
 

@@ -9,32 +9,45 @@ from typing import TYPE_CHECKING
 from pipeline.errors import DataError, UsageError
 from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.catalog import open_source
+from pipeline.sources.source import Source
 from pipeline.stages.preprocess.settings import DataConfig
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
 
 
+def reopened(config: DataConfig) -> Source | str:
+    """Opens the source again; returns why not where it cannot be."""
+    try:
+        return open_source(config.dataset, **config.source_options)
+    except (DataError, UsageError) as error:
+        return str(error)
+
+
 def against_budget(
-    info: DatasetInfo, config: DataConfig, found: Mapping[str, int]
+    info: DatasetInfo, config: DataConfig, found: Mapping[str, int], source: Source | str
 ) -> tuple[str, bool] | None:
-    """Compares the number of labels with the settings; None where no number was asked for.
+    """Compares the number of labels with the budget; None where no number was asked for.
 
     Args:
         info: the prepared data.
-        config: the settings: `labels_per_class` or `labeled_rate`.
+        config: the settings: `labels_per_class` or `labeled_rate`; with neither, and without
+            `labelled_keys`, the budget is the source's own number of labels a class, if it has one.
         found: key to label of each labelled training record.
+        source: what `reopened` returns.
 
     Returns:
         A sentence, and whether it says that something is wrong.
     """
     counts = _by_class(info, found)
-    if isinstance(config.labels_per_class, int):
-        asked = config.labels_per_class
+    asked, why = config.labels_per_class, "were asked for"
+    if asked is None and config.labeled_rate is None and not config.labelled_keys:
+        asked, why = _own_budget(source), f"are the default of {config.dataset!r}"
+    if isinstance(asked, int):
         wrong = [name for name in info.class_names if counts[name] != asked]
         if wrong:
-            return f"{asked:,} labels a class were asked for; {_listed(counts, wrong)}.", True
-        return f"Each class has the {asked:,} labels that were asked for.", False
+            return f"{asked:,} labels a class {why}; {_listed(counts, wrong)}.", True
+        return f"Each class has the {asked:,} labels that {why}.", False
     if config.labeled_rate is None:
         return None
     # `at most`: what the source has, less what became test or validation images
@@ -56,20 +69,25 @@ def against_budget(
     ), False
 
 
-def against_source(info: DatasetInfo, config: DataConfig, found: Mapping[str, int]) -> tuple[str, bool]:
+def _own_budget(source: Source | str) -> int | None:
+    return None if isinstance(source, str) else source.labels_per_class
+
+
+def against_source(info: DatasetInfo, found: Mapping[str, int], source: Source | str) -> tuple[str, bool]:
     """Reads the labels of the source again and compares them, image by image.
 
     Args:
         info: the prepared data.
-        config: names the source.
         found: key to label of each labelled training record.
+        source: what `reopened` returns.
 
     Returns:
         A sentence, and whether it says that something is wrong.
     """
     not_compared = "They were not compared with the source's labels"
+    if isinstance(source, str):
+        return f"{not_compared}: {source}", False
     try:
-        source = open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
         digest = read_provenance(info.folder).get("source", {}).get("digest")
         if digest is None:
             return f"{not_compared}: the provenance of the prepared data is gone.", False

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pipeline.chain.artifacts import read_manifest
-from pipeline.errors import DataError
+from pipeline.chain.artifacts import check_lineage, open_artifact
+from pipeline.chain.fingerprints import Fingerprint
+from pipeline.chain.stages import STAGES
+from pipeline.workspace import Model, Workspace
 
 
-def check_lineage(metrics: Mapping[str, Any], **folders: Path) -> None:
-    """Checks that metrics were made from the artifacts beside them.
+def check_results(workspace: Workspace, models: Sequence[Model], seeds: Sequence[int]) -> None:
+    """Checks the results of every draw and model that a report reads.
 
     Args:
-        metrics: of an evaluation; `made_from` names digests of artifacts.
-        folders: name of each artifact, as `made_from` has it, to its folder.
+        workspace: holds them.
+        models: the chosen model first, then those that have no more than a baseline has.
+        seeds: of the draws.
 
     Raises:
-        DataError: an artifact is another one than the metrics were made from.
+        DataError: one is absent or not as it was written, or was made from another one than that beside it.
     """
-    for name, digest in metrics.get("made_from", {}).items():
-        manifest = read_manifest(folders[name]) if name in folders else None
-        if manifest and manifest.digest != digest:
-            raise DataError(
-                f"the figures of {metrics['recipe']} were made from another {name} than the one in "
-                f"{str(folders[name])!r}. Run `ganpipe evaluate` again."
-            )
+    names = {stage: key for row in STAGES for key, stage in row.inputs.items()}
+    for seed in seeds:
+        for number, model in enumerate(models):
+            found: dict[str, tuple[Path, Fingerprint]] = {}
+            for stage in STAGES:
+                if stage.once_a_draw or stage.for_baseline or not number:
+                    folder = workspace.result(seed, None if stage.once_a_draw else model, stage.place)
+                    manifest = open_artifact(folder, stage.name)
+                    found[names.get(stage.name, stage.name)] = folder, manifest.fingerprint
+            check_lineage(found)

@@ -1,4 +1,4 @@
-"""What a classifier's stored predictions say: when to abstain, and where it errs most surely."""
+"""What a classifier's stored predictions say: where it is right, and where it errs most surely."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import numpy as np
 
 from pipeline.workspace import PREDICTIONS_FILE
 
-THRESHOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
 MISTAKES = 24
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers on the held-out split.
+    """Answers to images that their model had not seen.
 
     Attributes:
         keys: [N].
         labels: int [N].
         probabilities: [N, K], at the temperature of the evaluation.
         digests: of the images' pixels [N]: the same image has the same one in every draw.
+        folds: which fold's model answered, int [N], where the draw is cross-fitted; else None.
     """
 
     keys: Sequence[str]
     labels: np.ndarray
     probabilities: np.ndarray
     digests: np.ndarray
+    folds: np.ndarray | None = None
 
     @classmethod
     def load(cls, evaluated: Path, temperature: float = 1.0) -> Predictions:
@@ -44,23 +45,23 @@ class Predictions:
 
         with np.load(evaluated / PREDICTIONS_FILE, allow_pickle=False) as stored:
             probabilities = softmax(stored["logits"], temperature)
-            return cls(stored["keys"].tolist(), stored["labels"], probabilities, stored["digests"])
+            return cls(
+                stored["keys"].tolist(),
+                stored["labels"],
+                probabilities,
+                stored["digests"],
+                stored.get("folds"),
+            )
+
+    def take(self, rows: np.ndarray) -> Predictions:
+        """The answers of some rows, in their order."""
+        keys = [self.keys[row] for row in rows]
+        return Predictions(keys, self.labels[rows], self.probabilities[rows], self.digests[rows])
 
     @property
     def right(self) -> np.ndarray:
         """Whether each answer is right, bool [N]."""
         return self.probabilities.argmax(axis=1) == self.labels
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """What abstaining below a confidence gives: images answered, mistakes among them, and their shares."""
-
-    below: float
-    answered: int
-    coverage: float
-    mistakes: int
-    error: float | None
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,6 @@ class Mistake:
     truth: str
     said: str
     confidence: float
-
-
-def thresholds(predictions: Predictions) -> list[Threshold]:
-    """What each of a few thresholds of confidence would give on the held-out split."""
-    confidence = predictions.probabilities.max(axis=1)
-    wrong = ~predictions.right
-    rows = []
-    for below in THRESHOLDS:
-        # as the served model compares: it abstains below the threshold
-        answers = confidence >= below
-        answered, mistakes = int(answers.sum()), int((answers & wrong).sum())
-        error = mistakes / answered if answered else None
-        rows.append(Threshold(below, answered, answered / len(wrong), mistakes, error))
-    return rows
 
 
 def surest_mistakes(

@@ -26,7 +26,7 @@ def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, 
         The file; it is there whole or not at all. The same results give the same bytes.
 
     Raises:
-        DataError: a result is missing or damaged.
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -42,7 +42,8 @@ def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, 
     )
     environment.filters |= {"percent": _percent, "count": "{:,}".format, "clock": clock}
     text = environment.get_template(TEMPLATE).render(sections(config, workspace, summary))
-    write_whole(workspace.report, text)
+    # a path may hold bytes that are no text
+    write_whole(workspace.report, text.encode(errors="backslashreplace"))
     return workspace.report
 
 

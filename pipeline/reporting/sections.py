@@ -16,46 +16,54 @@ from pipeline.provenance import places_of, read_provenance
 from pipeline.reporting import charts
 from pipeline.reporting.generated import LISTED_CLASSES, generated_section
 from pipeline.reporting.label_audit import audit_labels
-from pipeline.reporting.lineage import check_lineage
+from pipeline.reporting.lineage import check_results
 from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
     surest_mistakes,
-    thresholds,
 )
+from pipeline.reporting.seen import seen_section
 from pipeline.workspace import Model, Workspace
 from ssgan_tf.file_names import CURVES, HISTORY
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ssgan_tf.records import DatasetInfo
 
 LISTED = 20
+BLOCK = 512
 
 
 def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Collects all of it; draws apart from the first appear in the answer only.
 
     Raises:
-        DataError: a result is missing or damaged.
+        DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
+    from ssgan_tf.metrics.figures import how_tested
     from ssgan_tf.records import DatasetInfo
 
     recipe = config.train.recipe
     model = chosen_model(config)
     others = [Model(name, recipe) for name in sorted(set(summary["figures"]) - {recipe})]
     models = {item.recipe: item for item in (model, *others)}
+    check_results(workspace, list(models.values()), summary["seeds"])
     folder, data = workspace.model(config.seed, model), workspace.data(config.seed)
     info = DatasetInfo.load(data)
     metrics = metrics_at(folder / "evaluate", config.export.temperature)
-    check_lineage(metrics, model=folder / "train", data=data)
     return {
         "recipe": recipe,
         "dataset": _short(config.data.dataset),
         "seeds": summary["seeds"],
         "answer": _answer(workspace, models, summary),
+        "cross_fitted": how_tested(metrics["cross_fitted"]) if "cross_fitted" in metrics else None,
         "budget": _budget(info, config)
         | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
+        "seen": seen_section(info),
+        "files": read_provenance(data).get("files"),
+        "listed": LISTED,
         "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
@@ -87,6 +95,7 @@ def _answer(
     return {
         "models": models,
         "verdict": verdict(paired) if paired else None,
+        "export_baseline": summary["export_baseline"],
         "baseline": paired["baseline"] if paired else None,
         "by_draw": list(zip(summary["seeds"], paired["by_draw"], strict=True)) if paired else [],
         "errors_chart": charts.errors_chart({name: model["draws"] for name, model in models.items()}),
@@ -107,17 +116,15 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "audit": audit_labels(info, config.data),
         "duplicates": document["duplicates"]["across_splits"],
         "contradicted": sum(map(len, provenance.get("contradicted", []))),
-        "rejected": provenance.get("rejected", [])[:LISTED],
-        "rejected_count": document["rejected"],
     }
 
 
 def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
     from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
-    from ssgan_tf.metrics.figures import CLASSIFICATION, lines
-    from ssgan_tf.records import read_split
+    from ssgan_tf.metrics.figures import CLASSIFICATION, lines, tested_on
 
     predictions = Predictions.load(evaluated, metrics["temperature"])
+    images = _images(info, metrics, predictions)
     # a person wants the file, not the record's opaque key
     places = places_of(info.folder, predictions.keys)
     predictions = replace(predictions, keys=[places.get(key, key) for key in predictions.keys])
@@ -138,12 +145,34 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
         "figures": list(lines(metrics, CLASSIFICATION)),
         "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
         "abstention_chart": charts.abstention_chart(coverage, risk),
-        "thresholds": thresholds(predictions),
+        "tested_on": tested_on(metrics),
+        "cross_fitted": metrics.get("cross_fitted"),
         "class_names": names,
         "matrix": matrix if len(names) <= LISTED_CLASSES else None,
         "pairs": pairs[:LISTED],
-        "mistakes": surest_mistakes(predictions, read_split(info, metrics["split"]).images, names),
+        "mistakes": surest_mistakes(predictions, images, names),
     }
+
+
+def _images(info: DatasetInfo, metrics: Mapping[str, Any], predictions: Predictions) -> np.ndarray:
+    """The images that were answered, in the order of the answers.
+
+    Those of a cross-fitted draw lie in the training split of the whole.
+    """
+    import numpy as np
+
+    from ssgan_tf.records import iterate_split, read_split
+
+    if not metrics.get("cross_fitted"):
+        return read_split(info, metrics["split"]).images
+    place = {key: number for number, key in enumerate(predictions.keys)}
+    found = np.zeros([len(place), *info.image_shape], np.uint8)
+    for split in info.splits:
+        for part in iterate_split(info, split, BLOCK):
+            for number, key in enumerate(part.keys):
+                if key in place:
+                    found[place[key]] = part.images[number]
+    return found
 
 
 def _training(folders: Mapping[str, Path]) -> list[dict[str, Any]]:

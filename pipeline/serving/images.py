@@ -20,7 +20,7 @@ from pipeline.serving.status import invalid
 
 _UNKNOWN_PIXELS = 1
 # what formats that are converted begin with, for a quick look into serialised examples
-_CONVERTED = (b"GIF8", b"WEBP", b"II*\0", b"MM\0*")
+_CONVERTED = (b"GIF8", b"WEBP", b"II*\0", b"MM\0*", b"ftyp")
 
 
 def pixels(encoded: bytes, limit: int) -> int:
@@ -69,7 +69,7 @@ def costs(values: Iterable[bytes], limit: int, in_examples: bool) -> list[int]:
 
 
 def decodable(values: np.ndarray, in_examples: bool) -> np.ndarray:
-    """Turns GIF, WebP and TIFF images among string inputs into PNG.
+    """Turns GIF, WebP, TIFF, HEIC and AVIF images among string inputs into PNG.
 
     Args:
         values: object array of bytes that `costs` let pass.
@@ -96,7 +96,7 @@ def decodable(values: np.ndarray, in_examples: bool) -> np.ndarray:
 
 
 def _is_converted(value: bytes) -> bool:
-    return value.startswith(_CONVERTED) or value[8:12] == b"WEBP"
+    return value.startswith(_CONVERTED) or value[8:12] == b"WEBP" or value[4:8] == b"ftyp"
 
 
 def _plain(encoded: bytes) -> bytes:

@@ -1,17 +1,19 @@
-"""Finds a source by what `--dataset NAME[:ARGUMENT]` says. A new source is a new file and a line here."""
+"""Finds a source by what `--dataset NAME[:ARGUMENT]` says.
+
+A new source is a new file and a line in `pipeline.sources.names`.
+"""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import DataError, UsageError, unknown
+from pipeline.sources.names import SOURCES, split_place
 from pipeline.sources.source import Source
 from pipeline.terminal import Terminal
-
-# name to whether its argument is a path
-SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
-
 
 OTHER_NAMES = {"svhn": "svhn_cropped"}
 
@@ -47,18 +49,28 @@ def source_module(spec: str) -> str:
 
 def full_name(spec: str) -> str:
     """The source with its whole path, where its argument is one: the same from any folder."""
-    spec = in_full(spec)
-    name, _, argument = spec.partition(":")
-    return f"{name}:{Path(argument).expanduser().resolve()}" if argument and SOURCES.get(name) else spec
+    kind, place = split_place(in_full(spec))
+    return f"{kind}{Path(place).expanduser().resolve()}" if place else kind
 
 
-def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = None) -> Source:
+def open_source(
+    spec: str,
+    *,
+    data_dir: str | None = None,
+    labels: str | None = None,
+    test_labels: str | None = None,
+    classes: Sequence[str] = (),
+    unlabelled_folders: Sequence[str] = (),
+) -> Source:
     """Opens a source.
 
     Args:
         spec: digits, tfds:NAME or NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
         labels: CSV file of path,label, for folder:PATH.
+        test_labels: another one, of the images that are the test split.
+        classes: the classes in their order, for folder:PATH; empty: as they are found.
+        unlabelled_folders: names of folders of unlabelled images, for folder:PATH.
 
     Raises:
         UsageError: unknown name, or an argument is missing or too much.
@@ -69,10 +81,18 @@ def open_source(spec: str, *, data_dir: str | None = None, labels: str | None = 
         if Path(spec).expanduser().is_dir():
             raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         raise unknown("data set", name, SOURCES)
-    if labels is not None and name != "folder":
+    if (labels or test_labels) is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
+    own: dict[str, Any] = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
+    for setting, given in own.items():
+        if given and name != "folder":
+            flag = setting.replace("_", "-")
+            raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(source_module(spec))
-    source = module.open_source(argument, data_dir=data_dir, labels=labels)
+    own["test_labels"] = test_labels
+    source = module.open_source(
+        argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})
+    )
     if not source.splits()["train"]:
         raise DataError(f"the data set {spec!r} has no training images.")
     return source

@@ -17,9 +17,14 @@ from pipeline.sources.arrays import Arrays, ArraySource
 
 @dataclass(frozen=True)
 class Digits(ArraySource):
-    """The bundled digits: one split, uint8 [1797, 8, 8, 1], ten classes, all labelled."""
+    """The bundled digits: one split, uint8 [1797, 8, 8, 1], ten classes, all labelled.
+
+    They are here to show what the tool does, so most of their labels are withheld unless the user says how
+    many to keep.
+    """
 
     name: ClassVar[str] = "digits"
+    labels_per_class: ClassVar[int | None] = 10
 
     def load(self) -> dict[str, Arrays]:
         """Scales the 17 grey levels 0..16 to 0..255."""

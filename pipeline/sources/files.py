@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import DataError
+from pipeline.sources.digests import digests_of
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,32 @@ class InputFile:
         return file
 
     def sha256(self) -> str:
-        """Returns the hex digest of the file's bytes."""
-        with self.open() as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
+        """Returns the hex digest of the file's bytes.
+
+        Raises:
+            DataError: it cannot be read, or it is not the file that was looked at.
+        """
+        return _sha256_of([self])[0]
 
 
 def digest_of_files(files: Sequence[InputFile]) -> str:
-    """Returns a hex digest of the names and bytes of some files, in the order given."""
+    """Returns a hex digest of the names and bytes of some files, in the order given.
+
+    Raises:
+        DataError: as `InputFile.sha256`.
+    """
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.path.name}\0{file.sha256()}\0".encode(errors="surrogateescape"))
+    for file, content in zip(files, _sha256_of(files), strict=True):
+        digest.update(f"{file.path.name}\0{content}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _sha256_of(files: Sequence[InputFile]) -> list[str]:
+    found = []
+    for file, digest in zip(files, digests_of([file.path for file in files]), strict=True):
+        if isinstance(digest, OSError):
+            raise DataError(f"cannot read {str(file.path)!r}: {digest.strerror}.")
+        # says so where it is another file by now
+        file.open().close()
+        found.append(digest)
+    return found

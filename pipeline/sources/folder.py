@@ -1,7 +1,7 @@
 """`folder:PATH`: an image tree.
 
     PATH/CLASS/*.png              the sub-folder's name is the class (pipeline.sources.folder_layout)
-    PATH/unlabelled/*.png         images without a label
+    PATH/unlabelled/*.png         images without a label (and in other spellings)
     PATH/train/..., test/...      splits
     PATH/**/*.png + a CSV         only the CSV's labels count (pipeline.sources.label_file)
 
@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pipeline.errors import DataError, UsageError
-from pipeline.images.formats import WORDS
+from pipeline.images.formats import OPTIONAL, WORDS, unreadable
+from pipeline.sources.digests import digests_of
 from pipeline.sources.files import InputFile
-from pipeline.sources.folder_layout import check_classes, class_of, find_splits
-from pipeline.sources.image_tree import ImageFile, inside, list_images
-from pipeline.sources.label_file import check_paths, read_label_file
-from pipeline.sources.source import Item, Source, class_order
+from pipeline.sources.folder_layout import FolderNames, check_classes, check_unlabelled, find_splits
+from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
+from pipeline.sources.label_file import read_label_file
+from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
+from pipeline.sources.test_labels import take_test_split
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class Folder(Source):
         root: the folder.
         files: the image files and their label (class index or -1), for each split.
         names: class names.
-        label_digest: digest of the label file, else "".
+        label_digest: digest of the label file and of the test labels, else "".
+        beside: the files that are no items.
+        read_here: which of the formats that need something installed are there and are read; "" for none.
+        listed: whether the user listed the classes.
+        others: the class folders that are not in that list, with their number of images.
     """
 
     name: ClassVar[str] = "folder"
@@ -42,23 +49,51 @@ class Folder(Source):
     files: dict[str, tuple[tuple[ImageFile, int], ...]]
     names: tuple[str, ...]
     label_digest: str = ""
+    beside: tuple[Aside, ...] = ()
+    read_here: str = ""
+    listed: bool = False
+    others: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def classes_from(self) -> str:
+        """The user's list, else the label file, else the folders."""
+        return LISTED if self.listed else LABEL_FILE if self.label_digest else FOLDERS
+
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """The folders that are not in the user's list of classes."""
+        return dict(self.others)
 
     def splits(self) -> dict[str, int]:
         """Number of image files of each split."""
         return {split: len(files) for split, files in self.files.items()}
 
     def class_names(self) -> tuple[str, ...]:
-        """The labels of the label file, else the names of the class folders, sorted."""
+        """The user's list, else the labels of the label file or the names of the class folders, sorted."""
         return self.names
 
     def digest(self) -> str:
-        """Hex digest of the images' paths, sizes and times, and of the label file's bytes."""
+        """Hex digest of the images' paths and bytes, and of the label file's bytes.
+
+        A path counts although no pixel depends on it: it is what the prepared data call an image by, in
+        `provenance/`, and what the labels are compared by again.
+        """
         digest = hashlib.sha256(self.label_digest.encode())
         for split, files in sorted(self.files.items()):
+            whole = [file for file, _ in files if file.problem is None]
+            contents = iter(digests_of([self.root / file.path for file in whole]))
             for file, _ in files:
-                line = f"{split}\0{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem or ''}\n"
-                digest.update(line.encode())
+                said = file.problem if file.problem is not None else next(contents)
+                if isinstance(said, OSError):
+                    said = str(said.strerror)
+                digest.update(f"{split}\0{file.path}\0{said}\n".encode())
+        # what is installed decides which of them can be read
+        digest.update(self.read_here.encode())
         return digest.hexdigest()
+
+    def aside(self) -> tuple[Aside, ...]:
+        """Files of formats that are not read, and files that are no images."""
+        return self.beside
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Reads a range of image files; one that cannot be read comes with its problem."""
@@ -86,34 +121,85 @@ class Folder(Source):
             yield file.path, label
 
 
-def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Folder:
+def open_source(
+    argument: str,
+    *,
+    data_dir: str | None = None,
+    labels: str | None = None,
+    test_labels: str | None = None,
+    classes: Sequence[str] = (),
+    unlabelled_folders: Sequence[str] = (),
+) -> Folder:
     """Lists the folder and finds each image's split and label.
 
     Raises:
-        UsageError: no folder was named.
-        DataError: the folder is missing or holds no images, its sub-folders or the label file are wrong.
+        UsageError: no folder was named, or one is listed both as a class and as unlabelled.
+        DataError: the folder is missing or holds no images, its sub-folders or a label file are wrong.
     """
     if not argument:
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
+    if both := sorted(set(classes) & set(unlabelled_folders)):
+        raise UsageError(f"{both[0]!r} stands both in --classes and in --unlabelled-folders.")
     root = Path(argument).expanduser()
-    listed = list_images(root)
+    tree = list_tree(root)
+    listed = tree.images
     if not listed:
-        raise DataError(f"{str(root)!r} holds no images ({WORDS}).")
-    splits = find_splits(root, listed, folders_are_classes=labels is None)
+        raise DataError(f"{str(root)!r} holds no images ({WORDS}).{_advice_on(tree)}")
+    names = FolderNames(tuple(classes), tuple(unlabelled_folders))
+    splits = find_splits(root, listed, folders_are_classes=labels is None, names=names)
+    check_unlabelled(root, [below for members in splits.values() for _, below in members], names)
+    others: Counter[str] = Counter()
     if labels is not None:
         label_file = InputFile.of(Path(labels).expanduser())
-        label_of = read_label_file(label_file)
-        check_paths(label_of, {file.path: None for file in listed}, file=label_file)
+        label_of = read_label_file(label_file, images=_known(tree), classes=classes)
         label_digest = label_file.sha256()
     else:
         for members in splits.values():
-            check_classes(root, [below for _, below in members])
-        label_of = {file.path: class_of(below) for members in splits.values() for file, below in members}
+            check_classes(root, [below for _, below in members], names)
+        label_of = {
+            file.path: names.class_of(below) for members in splits.values() for file, below in members
+        }
         label_digest = ""
-    names = class_order(label for label in label_of.values() if label)
-    index = {name: i for i, name in enumerate(names)} | {"": -1}
+    if test_labels is not None:
+        file = InputFile.of(Path(test_labels).expanduser())
+        given = read_label_file(file, images=_known(tree), classes=classes)
+        splits, label_of = take_test_split(splits, label_of, given, file, from_file=labels is not None)
+        label_digest += file.sha256()
+    if labels is None and classes:
+        others.update(label for label in label_of.values() if label and label not in classes)
+    found = tuple(classes) or class_order(label for label in label_of.values() if label)
+    index = {name: i for i, name in enumerate(found)}
     files = {
-        split: tuple((file, index[label_of.get(file.path, "")]) for file, _ in members)
+        split: tuple((file, index.get(label_of.get(file.path, ""), -1)) for file, _ in members)
         for split, members in splits.items()
     }
-    return Folder(root=root, files=files, names=names, label_digest=label_digest)
+    return Folder(
+        root=root,
+        files=files,
+        names=found,
+        label_digest=label_digest,
+        beside=tree.aside(),
+        read_here=_read_here(tree),
+        listed=bool(classes),
+        others=tuple(sorted(others.items())),
+    )
+
+
+def _known(tree: Tree) -> list[str]:
+    """What a label file may name: also images that are not read, which are then named as such."""
+    return [file.path for file in tree.images] + [
+        path for paths in tree.unsupported.values() for path in paths
+    ]
+
+
+def _advice_on(tree: Tree) -> str:
+    rows = [row for row in tree.aside() if row.advice]
+    return "".join(
+        f" It holds {row.count} of kind {row.kind}, which is not read: {row.advice}." for row in rows
+    )
+
+
+def _read_here(tree: Tree) -> str:
+    endings = {ending for file in tree.images for ending in OPTIONAL if file.path.lower().endswith(ending)}
+    names = {"AVIF" if ending == ".avif" else "HEIC" for ending in endings}
+    return " ".join(sorted(name for name in names if not unreadable(name)))

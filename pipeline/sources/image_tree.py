@@ -1,17 +1,24 @@
-"""Finds the image files of a folder, in a fixed order, without leaving it."""
+"""Finds the image files of a folder, in a fixed order, without leaving it; and says what else lies there."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.images.formats import SUFFIXES
+from pipeline.images.formats import SUFFIXES, UNSUPPORTED, advice
+from pipeline.sources.source import Aside
+from pipeline.workspace import draws_among
 
 MAX_FILE_BYTES = 256 << 20
+SHOWN = 5
+HIDDEN = "hidden"
+_USUAL_ENDING = re.compile(r"\.[a-z][a-z0-9_-]{0,7}")
+_SYSTEM = ("thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
@@ -20,22 +27,43 @@ class ImageFile:
 
     Attributes:
         path: relative to the folder, with "/" between its parts.
-        size: bytes.
-        mtime_ns: time of its last change, in nanoseconds.
         problem: why it cannot be read, else None.
     """
 
     path: str
-    size: int = 0
-    mtime_ns: int = 0
     problem: str | None = None
 
 
-def list_images(root: Path) -> list[ImageFile]:
-    """Lists the files below `root` whose names end like an image's, sorted by path.
+@dataclass
+class Tree:
+    """The files below a folder: each is in one of these.
 
-    Names that begin with a dot are passed over. Symbolic links to folders are not followed, those to
-    files only if the file lies below `root` too.
+    Attributes:
+        images: those whose names end like an image's, sorted by path.
+        unsupported: formats that are not read: kind to the paths, sorted.
+        others: no images: the end of the name, or "hidden", to how many and the first of them.
+    """
+
+    images: list[ImageFile]
+    unsupported: dict[str, list[str]]
+    others: dict[str, Aside]
+
+    def aside(self) -> tuple[Aside, ...]:
+        """What is no item of the source, those of formats that are not read first, then by number."""
+        unsupported = [
+            Aside(kind, advice(kind), len(paths), tuple(paths[:SHOWN]))
+            for kind, paths in self.unsupported.items()
+        ]
+        groups = (unsupported, self.others.values())
+        return tuple(row for rows in groups for row in sorted(rows, key=lambda row: (-row.count, row.kind)))
+
+
+def list_tree(root: Path) -> Tree:
+    """Looks at every file below `root`.
+
+    Hidden files and folders, whose names begin with a dot, are counted only; the results in a working folder
+    are passed over. Symbolic links to folders are not followed, those to files only if the file lies below
+    `root` too.
 
     Raises:
         DataError: the folder or one below it does not exist or may not be read.
@@ -43,26 +71,68 @@ def list_images(root: Path) -> list[ImageFile]:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist: no such folder"
         raise DataError(f"{str(root)!r} {what}.")
-    found: list[ImageFile] = []
+    tree = Tree([], {}, {})
     real_root = os.path.realpath(root)
     waiting = [""]
     while waiting:
         below = waiting.pop()
         try:
-            with os.scandir(root / below) as entries:
+            with os.scandir(root / below) as scanned:
+                entries = list(scanned)
+                # the samples of a run in its own photo folder are none of the photos
+                results = draws_among({entry.name for entry in entries})
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name in results:
                         continue
                     path = f"{below}/{entry.name}" if below else entry.name
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.name.startswith("."):
+                        _count_hidden(entry, path, tree.others)
+                    elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
                     elif entry.is_symlink() and entry.is_dir():
-                        found.append(ImageFile(_shown(path), problem="a symbolic link to a folder"))
+                        tree.images.append(ImageFile(_shown(path), problem="a symbolic link to a folder"))
                     elif entry.name.lower().endswith(SUFFIXES):
-                        found.append(_look(entry, path, real_root))
+                        tree.images.append(_look(entry, path, real_root))
+                    elif kind := UNSUPPORTED.get(_ending(entry.name)):
+                        tree.unsupported.setdefault(kind, []).append(_shown(path))
+                    else:
+                        _count(tree.others, _kind(entry.name), path)
         except OSError as error:
             raise DataError(f"cannot read the folder {str(root / below)!r}: {error.strerror}.") from None
-    return sorted(found, key=lambda file: file.path)
+    tree.images.sort(key=lambda file: file.path)
+    for paths in tree.unsupported.values():
+        paths.sort()
+    return tree
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a name in bytes that are no text)
+
+
+def _kind(name: str) -> str:
+    if name.lower() in _SYSTEM:
+        return "of the system"
+    ending = _ending(name)
+    # dates, numbers and words behind a point are no kinds: there may be a million of them
+    return (
+        ending if _USUAL_ENDING.fullmatch(ending) else "of no known ending" if ending else "without an ending"
+    )
+
+
+def _count(found: dict[str, Aside], kind: str, path: str) -> None:
+    before = found.get(kind, Aside(kind, "", 0, ()))
+    first = tuple(sorted((*before.first, _shown(path)))[:SHOWN])
+    found[kind] = Aside(kind, "", before.count + 1, first)
+
+
+def _count_hidden(entry: os.DirEntry[str], path: str, found: dict[str, Aside]) -> None:
+    if not entry.is_dir(follow_symlinks=False):
+        _count(found, HIDDEN, path)
+        return
+    # one that may not be read is passed over
+    for folder, _, names in os.walk(entry.path):
+        for name in names:
+            _count(found, HIDDEN, f"{path}{folder.removeprefix(entry.path)}/{name}")
 
 
 def _look(entry: os.DirEntry[str], path: str, real_root: str) -> ImageFile:
@@ -78,7 +148,7 @@ def _look(entry: os.DirEntry[str], path: str, real_root: str) -> ImageFile:
         return ImageFile(path, problem="not a regular file")
     if status.st_size > MAX_FILE_BYTES:
         return ImageFile(path, problem=f"larger than {MAX_FILE_BYTES >> 20} MiB")
-    return ImageFile(path, status.st_size, status.st_mtime_ns)
+    return ImageFile(path)
 
 
 def inside(path: str | Path, real_root: str) -> bool:

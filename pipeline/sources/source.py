@@ -9,13 +9,32 @@ from __future__ import annotations
 import abc
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 MAX_CLASSES = 100_000
+# what says which classes there are: the source itself, class folders, a label file, or the user's list
+ITSELF, FOLDERS, LABEL_FILE, LISTED = "itself", "folders", "label file", "listed"
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Files of one kind that lie beside a source's items.
+
+    Attributes:
+        kind: what they are.
+        advice: what to do about them if they are images; "" for files that are none.
+        count: how many.
+        first: the paths of the first few.
+    """
+
+    kind: str
+    advice: str
+    count: int
+    first: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,9 +68,26 @@ class Source(abc.ABC):
 
     Attributes:
         name: what `--dataset` names, before the colon.
+        labels_per_class: how many labels of each class are kept where the user does not say; None: all.
+        lists_labels: whether `labels` knows them without reading images from a disk.
+        classes_from: what says which classes there are: ITSELF, FOLDERS, LABEL_FILE or LISTED.
+        passed_over: folder to its number of images, of folders that are none of the classes in the user's
+            list: these images have no label.
     """
 
     name: ClassVar[str]
+    labels_per_class: ClassVar[int | None] = None
+    lists_labels: ClassVar[bool] = True
+
+    @property
+    def classes_from(self) -> str:
+        """See above."""
+        return ITSELF
+
+    @property
+    def passed_over(self) -> Mapping[str, int]:
+        """See above."""
+        return {}
 
     @abc.abstractmethod
     def splits(self) -> dict[str, int]:
@@ -75,6 +111,10 @@ class Source(abc.ABC):
         Raises:
             DataError: a file that lists or holds the items is missing or damaged.
         """
+
+    def aside(self) -> tuple[Aside, ...] | None:
+        """Returns the files that are no items, of a source that is a folder of files; else None."""
+        return None
 
     def labels(self, split: str) -> Iterator[tuple[str, int]]:
         """Yields place and label (-1 where there is none) of every item of a split, in the source's order.

@@ -6,7 +6,6 @@ there yet is brought by `pipeline.sources.tfds_download`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from typing import Any, ClassVar
 from pipeline.errors import DataError, UsageError, did_you_mean
 from pipeline.sources.files import InputFile, digest_of_files
 from pipeline.sources.source import Item, Source
-
-# larger sets are known by the sizes and times of their files: reading them all would take minutes
-DIGEST_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,8 @@ class Tfds(Source):
     """
 
     name: ClassVar[str] = "tfds"
+    # the labels lie in the records, between the images
+    lists_labels: ClassVar[bool] = False
     folder: Path
     counts: tuple[tuple[str, int], ...]
     names: tuple[str, ...]
@@ -45,13 +43,9 @@ class Tfds(Source):
         return self.names
 
     def digest(self) -> str:
-        """Hex digest of the bytes of all files; above 4 GiB, of their names, sizes and times."""
+        """Hex digest of the names and bytes of all files."""
         paths = sorted(path for path in self.folder.iterdir() if not path.name.startswith("."))
-        files = [InputFile.of(path) for path in paths if path.is_file()]
-        if sum(file.size for file in files) <= DIGEST_BYTES:
-            return digest_of_files(files)
-        lines = [f"{file.path.name}\0{file.size}\0{file.mtime_ns}" for file in files]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return digest_of_files([InputFile.of(path) for path in paths if path.is_file()])
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Decodes a range of examples, in the order in which they are stored."""

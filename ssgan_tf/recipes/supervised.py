@@ -108,9 +108,9 @@ class SupervisedRecipe(Recipe):
         """The recipe whose classifier is trained."""
         return str(overrides.get("of", "ssgan"))
 
-    def average_decay(self, settings: Settings) -> float | None:
-        """The pair's decay."""
-        return load_recipe(settings.of).average_decay(settings.pair)
+    def loop_options(self, preset: str, settings: Settings) -> dict[str, Any]:
+        """The pair's."""
+        return load_recipe(settings.of).loop_options(preset, settings.pair)
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """Returns the pair's settings and its name."""

@@ -46,8 +46,12 @@ class PartlyLabelledImages(System):
         return self._augmented(self.scaled(images), step)
 
     def fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
-        """As many generated images [B, S, S, C] as `batch` holds, shifted and rotated as real ones are."""
-        z = step.normal([batch.label.shape[0], self.settings.latent_size])
+        """As many generated images [B, S, S, C] as `batch` holds, shifted and rotated as real ones are.
+
+        All updates of a step generate them from the same latent vectors.
+        """
+        shape = [batch.label.shape[0], self.settings.latent_size]
+        z = step.shared("latent", lambda: step.normal(shape))
         return self._augmented(networks["generator"](z, training=True), step)
 
     def _augmented(self, images: tf.Tensor, step: StepContext) -> tf.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -48,7 +48,11 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """What an update computes: a scalar to minimise for each network, and scalars to record."""
+    """What an update computes: a scalar to minimise for each network, and scalars to record.
+
+    What several updates of a step record under one name, or minimise for one network, is recorded as its
+    mean.
+    """
 
     minimise: dict[str, tf.Tensor]
     record: dict[str, tf.Tensor]
@@ -71,7 +75,7 @@ class System(abc.ABC):
 
     classifier: ClassVar[str | None] = None
     generator: ClassVar[str | None] = None
-    grid_side: ClassVar[int] = 5
+    grid_side: int = 5
 
     def __init__(self, settings: Any, data: DataSpec, dtype: str = "float32") -> None:
         self.settings, self.data, self.dtype = settings, data, dtype
@@ -166,7 +170,9 @@ class Recipe:
         settings: frozen dataclass of `declare.setting`s, at least `steps` and `batch_size`; its defaults are
             the preset "full".
         system: the class that builds it.
-        presets: named overrides of the defaults; "full" is always there.
+        presets: named overrides of the defaults: "documented", the system as its document has it, and
+            "small", which trains on two cores; "full" is always there.
+        loop: settings of the loop (`LoopOptions`) that a preset names, by the preset; a run's own win.
         semi_supervised: whether it trains a classifier from labelled and unlabelled images.
         baseline: name of the recipe that is its paired supervised baseline, or None.
         reproduction: how its documented result is measured again, or None.
@@ -178,6 +184,7 @@ class Recipe:
     presets: Mapping[str, Mapping[str, Any]]
     semi_supervised: bool = False
     baseline: str | None = None
+    loop: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reproduction: Reproduction | None = None
 
     @property
@@ -200,9 +207,10 @@ class Recipe:
         """Name of the recipe that this one, with these settings, is the baseline of; None: of none."""
         return None
 
-    def average_decay(self, settings: Any) -> float | None:
-        """Decay of the weight average where the run names none; None where the recipe names none either."""
-        return getattr(settings, "average_decay", None)
+    def loop_options(self, preset: str, settings: Any) -> dict[str, Any]:
+        """Settings of the loop where the run names none: those of the preset, and the recipe's own."""
+        own = {"average_decay": settings.average_decay} if hasattr(settings, "average_decay") else {}
+        return {**self.loop.get(preset, {}), **own}
 
     def describe(self, settings: Any) -> dict[str, Any]:
         """Returns settings as plain values that `configure("full", ...)` turns into the same settings."""

@@ -116,7 +116,7 @@ class Loop:
 
     def _replica_step(self, step: tf.Tensor, element: Any) -> tf.Tensor:
         context = StepContext(self.seed, step)
-        record: dict[str, tf.Tensor] = {}
+        record: dict[str, list[tf.Tensor]] = {}
         with context.entered():
             batches = self.batches.local(context, element)
             for update in self.updates:
@@ -129,10 +129,11 @@ class Loop:
                     self.optimizers[name].apply(
                         self._complete(name, gradient), self.networks[name].trainable_variables
                     )
-                record |= losses.record
-                record |= {f"{name}/loss": loss for name, loss in losses.minimise.items()}
+                minimised = {f"{name}/loss": loss for name, loss in losses.minimise.items()}
+                for name, value in {**losses.record, **minimised}.items():
+                    record.setdefault(name, []).append(tf.cast(context.all_mean(value), tf.float32))
         self.names = list(record)
-        return tf.stack([tf.cast(context.all_mean(value), tf.float32) for value in record.values()])
+        return tf.stack([_mean(values) for values in record.values()])
 
     def _scaled(self, losses: Losses, replicas: int) -> dict[str, tf.Tensor]:
         # Keras sums gradients over the replicas; the global loss is their mean
@@ -253,3 +254,7 @@ class Loop:
         check_variables_finite(step, self._state(), self.checkpoints.latest)
         self.summaries.save_history()
         self.checkpoints.save(step)
+
+
+def _mean(values: list[tf.Tensor]) -> tf.Tensor:
+    return tf.add_n(values) / len(values) if len(values) > 1 else values[0]

@@ -1,6 +1,7 @@
 """What is seen of a run: losses of every step and epoch, weights, samples, networks, speed, settings.
 
-folder/events          for TensorBoard, which sorts by name: the losses of all networks (`Loss`) come first
+folder/events.out.*    for TensorBoard, which calls a run by its folder
+                       and sorts by name: the losses of all networks (`Loss`) come first
 folder/samples         what the generator makes of the same latent vectors, PNG
 folder/history.npz     see `history.py`
 folder/losses.png      the history as curves, when the run ends
@@ -22,7 +23,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
-from ssgan_tf.file_names import CURVES, EVENTS, HISTORY
+from ssgan_tf.file_names import CURVES, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.epochs import Period
@@ -72,7 +73,8 @@ class Summaries:
         real: tf.Tensor,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        """Opens the event file; a new run gets its settings, its graph, and weights and samples at step 0.
+        """Opens the event file; a new run gets its settings as text and HParams, its networks as a graph,
+        and histograms and samples at step 0.
 
         Args:
             networks: whose weights the first histograms show.
@@ -86,7 +88,7 @@ class Summaries:
             return
         self._optimizers, self._real = optimizers, real
         self.history.begin(step, on_warning)
-        self._writer = tf.summary.create_file_writer(str(self.folder / EVENTS))
+        self._writer = tf.summary.create_file_writer(str(self.folder))
         if step == 0:
             with self._writer.as_default(step=0):
                 rows = "\n".join(f"| {key} | {value} |" for key, value in self.configuration.items())
@@ -164,7 +166,7 @@ class Summaries:
                     tf.summary.scalar(name, value)
 
     def histograms(self, step: int, networks: Networks) -> None:
-        """Writes a histogram of every weight of every network."""
+        """Writes a histogram of every weight of every network, named so that losses come first on a page."""
         if self._writer is None:
             return
         with self._writer.as_default(step=step):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ssgan_tf.errors import DataError
 from ssgan_tf.file_names import CHECKPOINTS, TRAINING
+from ssgan_tf.framing import Framing
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.systems.recipe import DataSpec, Networks, System
@@ -23,6 +24,7 @@ class TrainingRecord:
     Attributes:
         settings: the recipe's settings as plain values.
         image_shape: record images (H, W, C).
+        framing: how files became record images.
         dtype: Keras dtype policy.
         seed: seed of weights, order and noise.
         loop: settings of the loop, for the reader.
@@ -35,6 +37,7 @@ class TrainingRecord:
     dtype: str
     seed: int
     loop: dict[str, Any]
+    framing: Framing = field(default_factory=Framing)
 
     def save(self, folder: Path) -> None:
         """Writes `folder/training.json`."""
@@ -55,6 +58,7 @@ class TrainingRecord:
                     **document,
                     "image_shape": tuple(document["image_shape"]),
                     "class_names": tuple(document["class_names"]),
+                    "framing": Framing(**document["framing"]),
                 }
             )
         except FileNotFoundError:
@@ -96,6 +100,12 @@ def load_trained(folder: Path, data: DatasetInfo | None = None) -> Trained:
             f"{str(folder)!r} was trained on images {list(record.image_shape)} with "
             f"{len(record.class_names)} classes; {str(data.folder)!r} has {list(data.image_shape)} "
             f"with {data.num_classes}."
+        )
+    if data and record.framing != data.framing:
+        raise DataError(
+            f"{str(folder)!r} was trained on images made by resize={record.framing.resize} with background "
+            f"{record.framing.background}; those of {str(data.folder)!r} were made by "
+            f"resize={data.framing.resize} with background {data.framing.background}."
         )
     system = record.build()
     networks = system.build_networks()

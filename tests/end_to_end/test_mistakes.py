@@ -54,6 +54,13 @@ def test_refused_before_anything_is_written(ganpipe, tmp_path, arguments, code, 
     assert [path.name for path in left if path.name not in ("ganpipe.log", "config.yaml")] == []
 
 
+@pytest.mark.parametrize("command", ["run", "preprocess", "explain", "clean"])
+def test_a_folder_of_the_user_s_is_left_as_it_is(ganpipe, tmp_path, command):
+    (tmp_path / "report.html").write_text("mine")
+    assert "'report.html'" in message(ganpipe(command, "--workdir", tmp_path, code=2))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "mine")]
+
+
 @pytest.mark.parametrize("command", ["run", "preprocess"])
 def test_a_trained_model_is_not_lost_to_another_data_set(ganpipe, finished, digits_npz, command):
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.suffix in (".json", ".yaml")}
@@ -71,6 +78,25 @@ def test_force_gives_the_folder_to_another_data_set(ganpipe, finished, digits_np
     assert "reused" in ganpipe("preprocess", *arguments).stderr
 
 
+def test_doubtful_classes_stop_what_would_prepare_them_and_nothing_else(ganpipe, tmp_path):
+    for name, count in (("cat", 3), ("dog", 3), ("trip", 40)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(count):
+            (tmp_path / "photos" / name / f"{i}.png").write_bytes(b"never looked into")
+    options = ("--dataset", f"folder:{tmp_path / 'photos'}", "--workdir", tmp_path / "run")
+    for command in ("run", "preprocess"):
+        result = ganpipe(command, *options, code=3)
+        assert "are doubtful" in message(result)
+        for word in ("'trip' holds 40 of the 46 images", "--unlabelled-folders trip", "--yes"):
+            assert word in result.stderr
+        left = sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file())
+        assert left == (["config.yaml", "ganpipe.log"] if command == "run" else [])
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    assert "doubtful" not in ganpipe("explain", *options).stderr
+    # the images come next, and these are none
+    assert "no usable training image" in message(ganpipe("preprocess", *options, "--yes", code=3))
+
+
 def test_unknown_command_and_option(ganpipe):
     assert "train" in message(ganpipe("trian", code=2))
     assert "--steps" in message(ganpipe("train", "--stepz", "3", code=2))
@@ -79,6 +105,24 @@ def test_unknown_command_and_option(ganpipe):
 def test_a_mistake_leaves_no_folder_behind(ganpipe, tmp_path):
     message(ganpipe("explain", "--workdir", tmp_path / "x" / "y" / "z", "--dataset", "nope", code=2))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_explaining_a_folder_that_is_not_there_makes_none(ganpipe, tmp_path):
+    assert "would run" in ganpipe("explain", "--workdir", tmp_path / "notthere").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_that_no_file_can_have(ganpipe, tmp_path):
+    for arguments in (
+        ("preprocess", "--workdir", tmp_path / ("x" * 300)),
+        ("clean", "--workdir", tmp_path / ("x" * 300)),
+        ("preprocess", "--dataset", f"folder:{'x' * 300}", "--workdir", tmp_path / "run"),
+        ("serve", "x" * 300),
+        ("predict", "x" * 300),
+    ):
+        text = message(ganpipe(*arguments, code=2))
+        assert "longer than a file's can be" in text and len(text) < 250
+    assert "it is empty" in message(ganpipe("preprocess", "--workdir", "", code=2))
 
 
 def test_workdir_cannot_be_written(ganpipe, tmp_path):
@@ -154,6 +198,7 @@ def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_
             Image.fromarray(pixels).save(photos / name / f"{i}.png")
     (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
     place = ("--dataset", f"folder:{photos}", "--labels-per-class", 4, "--workdir", tmp_path / "run")
+    place += ("--folds", 0)
     result = ganpipe("preprocess", *place)
     data = tmp_path / "run" / "seed-0" / "data"
     assert read_json(data / "dataset.json")["rejected"] == 1

@@ -35,7 +35,7 @@ def test_a_model_card_shows_the_figures_of_its_model_only(ganpipe, copied):
     ganpipe("export", "--workdir", copied)
     draw = copied / "seed-0" / "ssgan"
     error = json.loads((draw / "evaluate" / "metrics.json").read_text())["error"]
-    assert f"{error:.4g}" in (draw / "export/classifier/1/assets.extra/README.md").read_text()
+    assert f"{error:.4g}" in (draw / "export/classifier/2/assets.extra/README.md").read_text()
 
 
 def photos(folder, names):
@@ -61,16 +61,22 @@ def test_other_labels_or_images_do_not_replace_a_trained_model(ganpipe, tmp_path
         "--labels-per-class",
         4,
         "--no-baseline",
+        "--folds",
+        0,
         *NO_JUDGE,
     )
     ganpipe("run", *dataset, *labels, "--workdir", workdir, *small)
     trained = (workdir / "seed-0/ssgan/train/manifest.json").read_bytes()
     shutil.copy(tmp_path / "cat.csv", tmp_path / "copy.csv")
+    # the same labels are the same labels wherever they lie
+    copied = ("preprocess", "--labels", tmp_path / "copy.csv", "--workdir", workdir)
+    assert "reused" in ganpipe(*copied).stderr
+    lines = (tmp_path / "cat.csv").read_text().splitlines()
+    (tmp_path / "copy.csv").write_text("\n".join(lines[:-2]) + "\n")
     text = message(
         ganpipe("run", *dataset, "--labels", tmp_path / "copy.csv", "--workdir", workdir, *small, code=2)
     )
     assert "labels from" in text and "cat.csv" in text and "copy.csv" in text and "--force preprocess" in text
-    lines = (tmp_path / "cat.csv").read_text().splitlines()
     (tmp_path / "cat.csv").write_text("\n".join(lines[:-1]) + "\n")
     text = message(
         ganpipe("preprocess", *dataset, *labels, "--workdir", workdir, "--labels-per-class", 4, code=2)

@@ -1,7 +1,9 @@
 """The README's commands: those for the user's own images and stage by stage run as they stand."""
 
+import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline.cli import main
-from tests.end_to_end.conftest import TINY
+from pipeline.exported.layout import CARD_FILE
+from ssgan_tf.metrics.figures import how_tested
+from tests.end_to_end.conftest import NO_JUDGE, TINY
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
@@ -50,15 +54,45 @@ def photos(tmp_path, monkeypatch):
 
 def test_own_images(ganpipe, photos):
     line = next(line for line in commands() if "folder:photos" in line)
-    ganpipe(*shlex.split(line)[1:], *TINY, "--no-baseline")
-    assert Path("ganpipe-run/seed-0/ssgan/export/classifier/1/saved_model.pb").is_file()
+    command = (*shlex.split(line)[1:], *TINY, "--no-baseline", "--folds", 2)
+    said = ganpipe(*command).stderr
+    draw = Path("ganpipe-run/seed-0")
+    classifier = draw / "ssgan/export/classifier/1"
+    assert (classifier / "saved_model.pb").is_file()
+    # 24 test images would say little: the 120 labelled ones are cross-fitted
+    keys = (draw / "data/labelled.txt").read_text().splitlines()
+    kept = [set((draw / f"fold-{fold}/data/labelled.txt").read_text().splitlines()) for fold in (0, 1)]
+    tested = [{line.partition("\t")[0] for line in fold if line.endswith("\ttest")} for fold in kept]
+    assert len(keys) == 120 and tested[0] | tested[1] == set(keys) and not tested[0] & tested[1]
+    assert all(not names & labelled for names, labelled in zip(tested, kept, strict=True))
+    figure = json.loads(Path("ganpipe-run/summary.json").read_text())["figures"]["ssgan"]
+    crossed = figure["cross_fitted"]
+    assert (crossed["folds"], crossed["images"]) == (2, 120)
+    assert figure["mean"] == pytest.approx(sum(crossed["errors"]) / 2)
+    assert figure["interval"][0] < figure["mean"] < figure["interval"][1]
+    sentence = how_tested(crossed)
+    for text in (
+        said,
+        Path("ganpipe-run/report.html").read_text(),
+        (classifier / CARD_FILE).read_text(),
+    ):
+        assert sentence in text
+    # what is there is reused, in the folds too
+    explained = ganpipe("explain", "--folds", 2, *TINY[:-2], "--steps", 20, "--no-baseline").stdout
+    assert explained.count("reused") == 10 and "would run" not in explained
+    assert ganpipe("evaluate", *NO_JUDGE).stderr.count("reused") == 3
+    text = ganpipe("export", "--force", "--quiet").stderr
+    assert "fold" not in text
+    # a fold that was trained in another way says nothing of the whole
+    shutil.rmtree(draw / "fold-1/ssgan/train")
+    assert "fold-1" in ganpipe("evaluate", *NO_JUDGE, code=3).stderr
 
 
 def test_stage_by_stage(ganpipe, photos):
     names = []
     for line in commands():
         name, *arguments = shlex.split(line)[1:]
-        if "folder:photos" in line or name == "serve":
+        if "folder:photos" in line or name in ("serve", "runs"):
             continue
         if name == "predict":
             place = arguments.index("photos/*.png")

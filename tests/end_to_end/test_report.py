@@ -58,6 +58,9 @@ def test_report_says_what_the_files_say(finished, read_json):
     assert "no withheld label in the training files" in page.text
     assert "The source was read again: it gives each of them that label." in page.text
     assert "None of the held-out images is in the training split too" in page.text
+    assert page.attributes.count(("alt", "a training image with a label")) == 6
+    assert page.attributes.count(("alt", "a training image without a label")) == 6
+    assert "As they are in the records: 8 x 8 pixels (height x width), grey." in page.text
     # the confusion matrix: every row of it, empty where 0
     for row in metrics["confusion_matrix"]:
         cells = "".join(f"<td[^>]*>{value or ''}</td>" for value in row)
@@ -130,10 +133,12 @@ def hostile_folder(tmp_path):
 def test_names_are_text(ganpipe, hostile_folder, tmp_path):
     workdir = tmp_path / "run"
     options = ("--dataset", f"folder:{hostile_folder}", "--labels-per-class", "4", "--steps", "3")
+    options += ("--folds", "0")
     ganpipe("run", *options, *NO_JUDGE, "--set", "recipe.width=0.0625", "--workdir", workdir)
     page = page_of(workdir)
     assert not {"script", "i"} & set(page.tags)
     assert not any(name == "onerror" for name, _ in page.attributes)
     for name in HOSTILE:
         assert name.replace("/", "∕") in page.text
-    assert "1 input could not be used" in page.text and "broken<i>.png" in page.text
+    assert "skipped: not a PNG" in page.text and "broken<i>.png" in page.text
+    assert f"all files below the folder{24 * len(HOSTILE) + 1}" in page.text

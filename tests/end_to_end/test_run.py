@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.end_to_end.conftest import NO_JUDGE, TINY
+from tests.end_to_end.conftest import TINY
 
 
 def test_leaves_what_it_promises(finished, read_json, strays):
@@ -20,7 +20,7 @@ def test_leaves_what_it_promises(finished, read_json, strays):
         assert matrix.shape == (10, 10)
         assert matrix.sum() == metrics["count"] == 359
         assert metrics["error"] == pytest.approx(1 - np.trace(matrix) / matrix.sum())
-        assert list((finished / "seed-0" / place / "train" / "events").glob("events.*"))
+        assert list((finished / "seed-0" / place / "train").glob("events.*"))
     paired = summary["paired_difference"]["differences"][0]
     errors = {name: figure["errors"][0] for name, figure in summary["figures"].items()}
     assert paired == errors["supervised"] - errors["ssgan"]
@@ -52,9 +52,17 @@ def test_second_run_reuses_everything(ganpipe, finished):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+# what the settings that were not given stand for: of the data, of the preset, of the loop
+WRITTEN_OUT = (
+    *("--labels-per-class", 10, "--image-size", 8, "--channels", 1, "--background", 255),
+    *("--batch-size", 64, "--set", "recipe.loss=k_logits", "--set", "train.average_decay=0.999"),
+)
+
+
 def test_explain_says_what_changed(ganpipe, finished):
-    same = json.loads(ganpipe("explain", "--workdir", finished, "--json").stdout)
-    assert all(not entry["reasons"] for entry in same)
+    for written_out in ((), WRITTEN_OUT):
+        same = ganpipe("explain", "--workdir", finished, *written_out, "--json").stdout
+        assert all(not entry["reasons"] for entry in json.loads(same))
     more = ganpipe("explain", "--workdir", finished, "--steps", "30", "--json").stdout
     reasons = {entry["node"]: entry["reasons"] for entry in json.loads(more)}
     assert reasons["seed-0/data"] == []
@@ -66,13 +74,15 @@ def test_explain_says_what_changed(ganpipe, finished):
 def test_force_and_stage_by_stage(ganpipe, finished, tmp_path, read_json):
     workdir = tmp_path / "run"
     shutil.copytree(finished, workdir)
-    forced = ganpipe("run", "--workdir", workdir, *TINY, "--force", "evaluate")
+    forced = ganpipe("run", "--workdir", workdir, "--draws", 1, "--force", "evaluate")
+    assert "changed: draws 2 -> 1" in forced.stderr
     assert forced.stderr.count("reused") == 4
     assert "running (--force evaluate)" in forced.stderr
     # stage commands find the same artifacts by the same fingerprints
-    for arguments in (("preprocess",), ("train", *TINY), ("evaluate", *NO_JUDGE), ("export",)):
-        assert "reused" in ganpipe(*arguments, "--workdir", workdir).stderr
-    metrics = json.loads(ganpipe("evaluate", *NO_JUDGE, "--workdir", workdir, "--json", "--quiet").stdout)
+    for name in ("preprocess", "train", "evaluate", "export"):
+        said = ganpipe(name, "--workdir", workdir).stderr
+        assert "reused" in said and "changed" not in said
+    metrics = json.loads(ganpipe("evaluate", "--workdir", workdir, "--json", "--quiet").stdout)
     assert metrics == read_json(workdir / "seed-0" / "ssgan" / "evaluate" / "metrics.json")
 
 
@@ -94,3 +104,38 @@ def test_config_file_and_json(ganpipe, finished, tmp_path):
     again = ganpipe("run", "--workdir", finished, "--config", finished / "config.yaml", "--json", "--quiet")
     assert json.loads(again.stdout)["figures"].keys() == {"ssgan", "supervised"}
     assert again.stderr == ""
+
+
+def test_the_baseline_is_exported_by_the_command_that_is_offered_and_versions_stay(
+    ganpipe, finished, tmp_path, read_json, monkeypatch
+):
+    from pipeline.stages.export import check
+
+    # the fresh process that answers is another test's
+    monkeypatch.setattr(
+        check, "check_savedmodels", lambda cases: {folder: {"serving_default": 0.0} for folder in cases}
+    )
+    workdir = tmp_path / "run"
+    shutil.copytree(finished, workdir)
+    command = ("export", "--workdir", workdir, "--recipe", "supervised")
+    ganpipe(*command)
+    versions = workdir / "seed-0" / "ssgan" / "supervised" / "export" / "classifier"
+    first = (versions / "1" / "saved_model.pb").read_bytes()
+    assert "version 2, beside 1" in ganpipe(*command, "--abstain-below", 0.8).stderr
+    assert (versions / "1" / "saved_model.pb").read_bytes() == first
+    assert (versions / "2" / "saved_model.pb").read_bytes() != first
+    # what was exported with is what the folder goes on with; what it was last run with is another section
+    assert "reused" in ganpipe(*command).stderr
+    assert "does not change" in ganpipe(*command, "--version", 1, code=2).stderr
+    reasons = {
+        entry["node"]: entry["reasons"]
+        for entry in json.loads(ganpipe("explain", "--workdir", workdir, "--json").stdout)
+    }
+    assert reasons["seed-0/ssgan/export"] == ["setting abstain_below changed: 0.0 -> 0.8"]
+    assert not any(reasons[name] for name in reasons if not name.endswith("/export"))
+    ganpipe(*command, "--keep", 1)
+    assert [path.name for path in versions.iterdir()] == ["2"]
+    summary = read_json(finished / "summary.json")
+    worse = summary["paired_difference"]["mean"] < 0
+    assert (summary["export_baseline"] is not None) == worse
+    assert ("To export the baseline" in (finished / "report.html").read_text()) == worse

@@ -190,6 +190,17 @@ def test_a_flipped_byte_of_the_same_size_is_seen(tmp_path):
     open_artifact(folder, "train")
 
 
+def test_a_change_under_a_time_that_was_set_back_is_seen(tmp_path):
+    folder = tmp_path / "data"
+    with writing(folder, fingerprint()) as partial:
+        (partial / "file").write_text("0.25")
+    before = (folder / "file").stat()
+    (folder / "file").write_text("0.01")
+    os.utime(folder / "file", ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match="checksum"):
+        open_artifact(folder, "train")
+
+
 def test_a_whole_file_is_read_once_for_its_state(tmp_path, monkeypatch):
     with writing(tmp_path / "made", fingerprint()) as partial:
         (partial / "a.bin").write_bytes(b"12345678")
@@ -307,6 +318,25 @@ def test_fingerprint_follows_each_part():
     assert base.differences(others[3]) == ["source code x.py changed"]
     assert base.differences(others[4]) == ["library numpy changed: 2.0 -> 2.1"]
     assert base.differences(base) == []
+
+
+def test_what_a_parameter_without_a_value_stands_for_counts_as_given():
+    there, asked = fingerprint(labels=None, size=8), fingerprint(labels=10, size=8)
+    assert there.digest != asked.digest
+    assert there.in_full({"labels": 10}) == asked.in_full({"labels": 10})
+    for stands_for in ({}, {"labels": 5}, {"size": 10}):
+        assert there.in_full(stands_for) != asked.in_full(stands_for)
+
+
+def test_damage_is_looked_for_below_a_path(tmp_path):
+    folder = tmp_path / "made"
+    with writing(folder, fingerprint()) as partial:
+        for name in ("1", "2"):
+            (partial / name).mkdir()
+            (partial / name / "a.bin").write_bytes(b"12345678")
+    (folder / "1" / "a.bin").write_bytes(b"1234")
+    manifest = read_manifest(folder)
+    assert artifacts.find_damage(folder, manifest, "1/") and not artifacts.find_damage(folder, manifest, "2/")
 
 
 def test_fingerprint_survives_json(tmp_path):

@@ -1,11 +1,15 @@
 """Settings: defaults < file < --set < options, and one message for each mistake."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from pipeline.chain.config import RunConfig, as_document, load_config
+from pipeline.chain.remembered import remembering
+from pipeline.chain.yaml_numbers import parse_yaml, yaml_text
 from pipeline.errors import UsageError, exit_code
+from pipeline.workspace import Workspace
 from ssgan_tf.declare import build
 
 
@@ -74,6 +78,49 @@ def test_exponents_are_numbers():
     assert load_config(overrides=["data.test_rate=1e-1"]).data.test_rate == 0.1
 
 
+@pytest.mark.parametrize(
+    "value", ["2_0", "1e3", "٣", "0x10", "1:30", "2024-01-01", "9" * 5000, "true", ".nan"]
+)
+@pytest.mark.parametrize("key", ["train.steps", "data.labels_per_class", "seed", "draws"])
+def test_a_whole_number_is_written_in_decimal_digits(key, value):
+    for given in ({"overrides": [f"{key}={value}"]}, {"options": {key: value}}):
+        with pytest.raises(UsageError, match="must be a whole number") as caught:
+            load_config(**given)
+        assert len(str(caught.value)) < 250
+    for given in ({"overrides": [f"{key}=010"]}, {"options": {key: "010"}}):
+        assert load_config(**given) == load_config(options={key: 10})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a #2.csv", "a: b", "@x", "*x", "!x", "2024-01-01", "010", "1e3", "no", "'", "it's", "ü", "\udcff"],
+)
+def test_a_text_is_taken_as_it_stands_and_comes_back_from_a_file(name, tmp_path):
+    config = load_config(overrides=[f"data.labels={name}", f"data.dataset=folder:{name}"])
+    assert (config.data.labels, config.data.dataset) == (name, f"folder:{name}")
+    assert parse_yaml(yaml_text({"labels": name}), "here") == {"labels": name}
+    with remembering(Workspace(tmp_path), config):
+        pass
+    # the file names the same from any folder
+    data = load_config(file=Workspace(tmp_path).config).data
+    assert (data.labels, data.dataset) == (f"{Path.cwd()}/{name}", f"folder:{Path.cwd()}/{name}")
+
+
+def test_numbers_come_back_from_a_file(tmp_path):
+    config = load_config(overrides=["data.test_rate=1e-3", "recipe.learning_rate=3e-7", "recipe.width=010"])
+    assert config.recipe == {"learning_rate": 3e-7, "width": 10}
+    with remembering(Workspace(tmp_path), config):
+        pass
+    assert load_config(file=Workspace(tmp_path).config) == config
+
+
+def test_no_number_reaches_further_than_what_computes_with_it():
+    for key, value in (("train.steps", 2**31), ("draws", 1001), ("data.image_size", 8193)):
+        with pytest.raises(UsageError, match=str(value - 1)):
+            load_config(options={key: value})
+        assert load_config(options={key: value - 1})
+
+
 def test_every_setting_has_help_and_a_valid_default():
     def check(cls, path):
         for field in dataclasses.fields(cls):
@@ -118,7 +165,7 @@ def test_every_stage_has_its_section_and_options():
 
 def test_a_section_of_a_file_may_be_empty(tmp_path):
     file = tmp_path / "run.yaml"
-    file.write_text("data:\ntrain:\n")
+    file.write_text("data:\ntrain:\nrecipe:\n")
     assert load_config(file=file, options={"train.steps": 3}).train.steps == 3
     assert load_config(file=file) == load_config()
 

@@ -18,6 +18,7 @@ from pipeline.sources.source import content_digest
 from pipeline.stages.evaluate import stage as evaluate
 from pipeline.stages.evaluate.comparison import FEWEST, draw_comparison
 from pipeline.stages.evaluate.contents import Contents, read_contents, select
+from pipeline.stages.evaluate.generation import affordable
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics import evaluators
@@ -297,3 +298,24 @@ def test_a_generator_needs_no_held_out_split(tmp_path):
     metrics = evaluate.run(config, model=model, data=data, output=output, terminal=Terminal(quiet=True))
     assert metrics["split"] is None and "error" not in metrics
     assert "no real image is held out" in metrics["left_out"][0]
+
+
+def test_of_large_images_as_many_pixels_are_generated_as_of_small_ones():
+    assert affordable(10_000, (28, 28, 1)) == affordable(10_000, (64, 64, 3)) == 10_000
+    assert affordable(10_000, (224, 224, 3)) == 10_000 * 64**2 // 224**2
+    assert affordable(1, (512, 512, 3)) == 1 and affordable(0, (8, 8, 1)) == 0
+
+
+def test_nothing_is_generated_where_too_few_real_images_are_there_to_compare_with():
+    asked = []
+
+    class Few:
+        def __getattr__(self, name):
+            asked.append(name)
+            if name in ("judge", "real_features"):
+                raise Unavailable("too few")
+            return []
+
+    figures, left_out = evaluators.evaluate(GENERATION, Few())
+    assert figures == [] and set(asked) == {"judge", "real_features", "sample_figures"}
+    assert set(left_out.values()) == {"too few"}

@@ -100,6 +100,7 @@ def test_the_card_tells_data_figures_and_digest(exported):
         "| error | 0.125 |",
         "0.08 to 0.19",
         "width: 0.0625",
+        "records: 8 x 8 x 1, of files by resize=fill, background 255",
         summary["classifier"]["weights_sha256"],
         "serving_bytes",
     ):
@@ -179,7 +180,7 @@ def test_a_system_without_classifier_exports_the_generator_alone(prepared_digits
     loop = export_fixtures.untrained(tmp_path / "model", "gan", shape=(8, 8, 1))
     loop.checkpoints.save(1)
     summary = run(tmp_path / "model", prepared_digits, tmp_path / "out")
-    assert set(summary) == {"version", "generator"}
+    assert set(summary) == {"version", "versions", "generator"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["generator"]
 
 
@@ -187,7 +188,7 @@ def test_a_baseline_exports_the_classifier_alone(prepared_digits, tmp_path):
     loop = export_fixtures.untrained(tmp_path / "model", "supervised", width=0.0625)
     loop.checkpoints.save(1)
     summary = run(tmp_path / "model", prepared_digits, tmp_path / "out")
-    assert set(summary) == {"version", "classifier"}
+    assert set(summary) == {"version", "versions", "classifier"}
 
 
 def test_data_of_another_shape_are_refused(prepared_digits, trained_digits, tmp_path):
@@ -195,6 +196,11 @@ def test_data_of_another_shape_are_refused(prepared_digits, trained_digits, tmp_
     document = json.loads((data / "dataset.json").read_text())
     (data / "dataset.json").write_text(json.dumps({**document, "image_shape": [9, 8, 1]}))
     with pytest.raises(DataError, match=r"trained on images \[8, 8, 1\].*has \[9, 8, 1\]"):
+        run(trained_digits, data, tmp_path / "out")
+    (data / "dataset.json").write_text(json.dumps({**document, "resize": "fit"}))
+    with pytest.raises(
+        DataError, match="made by resize=fill with background 255; those .* by resize=fit with"
+    ):
         run(trained_digits, data, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 

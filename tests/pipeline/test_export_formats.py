@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import DataError, GateRefused, UsageError
-from pipeline.exported.layout import LITE_FILE, LITE_INT8_FILE, ONNX_FILE
-from pipeline.exported.lite_model import LiteModel
+from pipeline.exported.layout import LITE_FILE, LITE_INT8_FILE, ONNX_FILE, PIXELS_FILE
+from pipeline.exported.lite_model import LiteModel, read_framing, write_framing
 from pipeline.stages.export import converters
+from ssgan_tf.framing import Framing
 
 
 def savedmodel_answers(folder, images):
@@ -85,3 +86,15 @@ def test_a_file_that_is_no_litert_model_is_one_message(tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"not a model at all")
     with pytest.raises(DataError, match="is no LiteRT classifier"):
         LiteModel(tmp_path / "bad.tflite")
+
+
+def test_how_files_are_framed_travels_beside_a_converted_model(tmp_path):
+    # exports that are older than the choice stretched
+    assert read_framing(tmp_path) == Framing("stretch", 255)
+    for framing in (Framing("fit", 9), Framing("fill", 255)):
+        write_framing(tmp_path, framing)
+        assert read_framing(tmp_path) == framing
+    for text in ("[]", "{", '{"resize": "crop"}', '{"background": 300}', '{"background": "x"}'):
+        (tmp_path / PIXELS_FILE).write_text(text)
+        with pytest.raises(DataError, match=r"pixels\.json' is damaged: .*Export again"):
+            read_framing(tmp_path)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
-from pipeline.images import exif
+from pipeline.images import exif, formats
 from pipeline.images.conversion import as_decodable, png_file
 from pipeline.images.decoding import OutOfMemory, decode, record_images
 from pipeline.images.headers import read_header
@@ -21,6 +22,7 @@ from pipeline.serving import images as serving_images
 from pipeline.serving.status import ServingError
 from ssgan_tf import exif as graph_exif
 from ssgan_tf import image_files, savedmodel
+from ssgan_tf.framing import MODES, Framing
 
 HEIGHT, WIDTH = 6, 9
 RNG = np.random.default_rng(7)
@@ -28,6 +30,7 @@ COLOUR = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 GREY = COLOUR[..., :1]
 ALPHA = RNG.choice(np.array([0, 3, 128, 254, 255], np.uint8), (HEIGHT, WIDTH, 1))
 BACKGROUND = 40
+FRAMING = Framing(background=BACKGROUND)
 
 
 def over(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -128,6 +131,31 @@ FILES["TIFF CMYK"] = saved(picture(COLOUR).convert("CMYK"), "TIFF"), COLOUR
 for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
     FILES[f"TIFF {compression}"] = saved(picture(COLOUR), "TIFF", compression=compression), COLOUR
 
+if features.check("avif"):
+    for value in (1, 6, 7):
+        FILES[f"AVIF {value}"] = saved(picture(COLOUR), "AVIF", value, quality=90), None
+    FILES["AVIF alpha"] = saved(Image.fromarray(layers), "AVIF"), None
+
+
+def heic(image: Image.Image, orientation: int = 1, **options) -> bytes:
+    block = Image.Exif()
+    block[0x0112] = orientation
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, exif=block.tobytes(), quality=90, **options)
+    return stream.getvalue()
+
+
+try:
+    import pillow_heif
+except ImportError:
+    HEIC = False
+else:
+    HEIC = True
+    for value in (1, 6, 7):
+        FILES[f"HEIC {value}"] = heic(picture(COLOUR), value), None
+    FILES["HEIC grey"] = heic(picture(GREY)), None
+    FILES["HEIC alpha"] = heic(Image.fromarray(layers)), None
+
 FRAMES = [picture(COLOUR), picture(COLOUR[::-1])]
 REFUSED = {
     "animated WebP": saved(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]),
@@ -135,7 +163,10 @@ REFUSED = {
     "TIFF of floats": saved(Image.fromarray(GREY[..., 0].astype(np.float32)), "TIFF"),
     "TIFF of JPEG": saved(FRAMES[0], "TIFF", compression="jpeg"),
     "BMP palette": saved(palette()[0], "BMP"),
-    "AVIF": saved(FRAMES[0], "AVIF") if "AVIF" in Image.SAVE else b"\0\0\0\x1cftypavif" + bytes(9),
+    "AVIF of nothing": b"\0\0\0\x1cftypavif" + bytes(9),
+    "HEIC of nothing": b"\0\0\0\x1cftypheic" + bytes(9),
+    "camera RAW": b"II*\0\x10\0\0\0CR\x02" + bytes(60),
+    "reduced TIFF": saved(picture(COLOUR), "TIFF", tiffinfo={254: 1}),
     "text": b"hello",
     "cut PNG": saved(picture(COLOUR), "PNG")[:60],
     "cut TIFF": saved(picture(COLOUR), "TIFF", compression="tiff_lzw")[:150],
@@ -144,10 +175,10 @@ REFUSED = {
 }
 
 
-def graph(shape: tuple[int, int, int]):
+def graph(shape: tuple[int, int, int], framing: Framing = FRAMING):
     """The decoding part of the served graph."""
     return tf.function(
-        lambda values: savedmodel.decoded_records(values, shape, BACKGROUND),
+        lambda values: savedmodel.decoded_records(values, shape, framing),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
 
@@ -161,7 +192,7 @@ GRAPHS = {
 
 def prepared(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     image = decode(data, shape[2], BACKGROUND)
-    return record_images(image[None], shape, BACKGROUND)[0]
+    return record_images(image[None], shape, FRAMING)[0]
 
 
 def predicted(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
@@ -198,13 +229,28 @@ def test_every_way_gives_the_picture_that_a_person_sees(name):
                 np.testing.assert_array_equal(alone, ours)
             if name in ("PNG 16 bits colour", "PNG 16 bits alpha"):
                 with pytest.raises(Rejected, match="savedmodel engine"):
-                    record_image(data, shape, BACKGROUND)
+                    record_image(data, shape, FRAMING)
             else:
-                far = np.abs(record_image(data, shape, BACKGROUND).astype(int) - ours).max()
+                far = np.abs(record_image(data, shape, FRAMING).astype(int) - ours).max()
                 assert far <= (60 if "JPEG" in name else 1 if (height, width) == (5, 5) else 0)
     if seen is not None:
         colours = stored if stored.shape[-1] == 3 else np.repeat(stored, 3, -1)
         np.testing.assert_array_equal(colours, seen)
+
+
+@pytest.mark.parametrize("resize", MODES)
+@pytest.mark.parametrize("shape", [(5, 5, 3), (4, 13, 1), (11, 3, 3)])
+def test_every_way_frames_a_file_alike(resize, shape):
+    framing = Framing(resize, BACKGROUND)
+    served_graph = graph(shape, framing)
+    kinds = ("PNG alpha 6", "GIF palette", "TIFF 16 bits to 1000", "WEBP colour 8", "JPEG colour 5")
+    plain = [as_decodable(FILES[name][0], read_header(FILES[name][0])) for name in kinds]
+    for name, seen in zip(kinds, served_graph(tf.constant(plain)).numpy(), strict=True):
+        data = FILES[name][0]
+        ours = record_images(decode(data, shape[2], BACKGROUND)[None], shape, framing)[0]
+        np.testing.assert_array_equal(seen, ours)
+        far = np.abs(record_image(data, shape, framing).astype(int) - ours).max()
+        assert far <= (60 if "JPEG" in name else 1)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -223,6 +269,45 @@ def test_every_way_refuses(name):
         GRAPHS[shape](tf.constant([data]))
 
 
+QUARTERS = np.zeros((64, 96, 3), np.uint8)
+QUARTERS[:32, :48], QUARTERS[32:, 48:] = (255, 0, 0), (0, 0, 255)
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("form", ["HEIC", "AVIF"])
+def test_a_telephones_picture_is_turned_once(form, value):
+    if not (HEIC if form == "HEIC" else features.check("avif")):
+        pytest.skip(f"nothing reads {form} here")
+    image = picture(QUARTERS)
+    data = heic(image, value) if form == "HEIC" else saved(image, "AVIF", value, quality=90)
+    seen, upright = decode(data).astype(int), exif.upright(QUARTERS, value)
+    assert seen.shape == upright.shape
+    assert np.abs(seen - upright).mean() < 6
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(formats, "_installed", lambda name: False)
+    for brand, command in ((b"heic", r"'ganpipe\[heif\]'"), (b"avif", "-U pillow")):
+        data = b"\0\0\0\x18ftyp" + brand + bytes(20)
+        with pytest.raises(Rejected, match=f"pip install {command}"):
+            decode(data)
+        with pytest.raises(Rejected, match=f"pip install {command}"):
+            record_image(data, COLOUR.shape)
+        with pytest.raises(ServingError, match=f"pip install {command}"):
+            served(data, COLOUR.shape)
+
+
+@pytest.mark.skipif(not HEIC, reason="nothing reads HEIC here")
+def test_a_heic_file_that_holds_more_than_it_claims_is_refused():
+    whole = heic(Image.new("RGB", (2048, 2048)))
+    at = whole.index(b"ispe") + 8
+    with pytest.raises(Rejected):
+        decode(whole[:at] + struct.pack(">II", 64, 64) + whole[at + 8 :])
+    for end in range(0, len(whole), 97):
+        with pytest.raises(Rejected):
+            decode(whole[:end])
+
+
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])
 def test_the_graph_alone_refuses_what_is_converted_in_front_of_it(form):
     with pytest.raises(tf.errors.InvalidArgumentError, match="not a PNG, JPEG or BMP image"):
@@ -231,9 +316,7 @@ def test_the_graph_alone_refuses_what_is_converted_in_front_of_it(form):
 
 def test_arrays_with_alpha_are_laid_over_the_background():
     layers = np.concatenate([COLOUR, ALPHA], -1)
-    np.testing.assert_array_equal(
-        record_images(layers[None], COLOUR.shape, BACKGROUND)[0], over(COLOUR, ALPHA)
-    )
+    np.testing.assert_array_equal(record_images(layers[None], COLOUR.shape, FRAMING)[0], over(COLOUR, ALPHA))
 
 
 @pytest.mark.parametrize("failure", [tf.errors.ResourceExhaustedError(None, None, "OOM"), MemoryError()])

@@ -84,11 +84,11 @@ def test_a_rate_is_stratified():
     assert [sum(m.labelled and m.label == c for m in result.of("train")) for c in range(3)] == [10, 5, 1]
 
 
-def test_the_default_is_ten_of_a_labelled_source_and_all_of_a_partly_labelled_one():
-    assert len(labelled(drawn({"train": rows([0, 1, 2] * 30)}))) == 30
-    partly = drawn({"train": rows([0, 1, 2] * 2 + [-1] * 50), "test": rows([0], "test")})
-    assert len(labelled(partly)) == 6
-    assert partly.method == "all" and not partly.thresholds
+@pytest.mark.parametrize("unlabelled", [0, 50])
+def test_no_label_is_withheld_that_nobody_asked_to_withhold(unlabelled):
+    result = drawn({"train": rows([0, 1, 2] * 30 + [-1] * unlabelled), "test": rows([0], "test")})
+    assert len(labelled(result)) == 90
+    assert result.method == "all" and not result.thresholds
 
 
 def test_test_and_validation_are_stratified_disjoint_and_drawn_from_labelled_images_only():

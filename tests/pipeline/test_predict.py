@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,9 @@ from PIL import Image
 
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict import stage as predict
-from pipeline.stages.predict.inputs import find_entries
+from pipeline.stages.predict.inputs import Unreadable, find_entries, read_entry
 from pipeline.stages.predict.settings import PredictConfig
-from pipeline.stages.predict.writers import choose_format
+from pipeline.stages.predict.writers import choose_format, open_writer
 from pipeline.terminal import Terminal
 
 COLUMNS = ["path", "label", "class_id", "confidence", "real_score", "abstain", "error"] + [
@@ -114,7 +116,8 @@ def test_strict_stops_at_the_first_bad_image(exported, pictures, tmp_path):
 def test_all_bad_is_an_error_and_keeps_what_was_there(exported, pictures, tmp_path):
     (tmp_path / "rows.csv").write_text("before")
     with pytest.raises(DataError, match="none of the 2 images can be used; the first, .*21-text"):
-        run(exported, [pictures / "21-text.jpg", pictures / "22-empty.gif"], tmp_path / "rows.csv")
+        bad = [pictures / "21-text.jpg", pictures / "22-empty.gif"]
+        run(exported, bad, tmp_path / "rows.csv", overwrite=True)
     assert (tmp_path / "rows.csv").read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
@@ -210,6 +213,30 @@ def test_inputs_are_listed_once_and_in_order(pictures, tmp_path):
     assert len(find_entries([str(pictures / "**" / "*.png")])) == 7
 
 
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path):
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    entries = find_entries([str(tmp_path)])
+    assert [Path(entry.path).name for entry in entries] == ["circle.png", "gone.png"]
+    for entry in entries:
+        with pytest.raises(Unreadable, match="cannot be read"):
+            read_entry(entry)
+
+
+def test_a_path_that_is_no_text_is_written_in_every_format(tmp_path):
+    path = os.fsdecode(b"photos/\xff.png")
+    for name in ("rows.csv", "rows.jsonl", "rows.parquet"):
+        if name.endswith("parquet"):
+            pytest.importorskip("pyarrow")
+        with open_writer(name.partition(".")[2], tmp_path / name, ["path", "label"]) as write:
+            write([(path, "cat")])
+        # the bytes themselves, or where only text may stand what names them
+        written = (tmp_path / name).read_bytes()
+        assert b"photos/\xff.png" in written or b"photos/\\udcff.png" in written
+
+
 def test_inputs_that_do_not_exist_are_named(pictures, tmp_path):
     with pytest.raises(UsageError, match="nothing to predict"):
         find_entries([])
@@ -225,6 +252,8 @@ def test_inputs_that_do_not_exist_are_named(pictures, tmp_path):
 
 
 def test_models_that_cannot_predict_are_named(exported, pictures, tmp_path):
+    from pipeline.stages.predict.classifiers import find_version
+
     def attempt(model: Path, **settings) -> None:
         predict.run(
             PredictConfig(**settings),
@@ -247,6 +276,11 @@ def test_models_that_cannot_predict_are_named(exported, pictures, tmp_path):
     (broken / "saved_model.pb").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="cannot be loaded"):
         attempt(broken)
+    cut_off = shutil.copytree(find_version(exported[0] / "classifier"), tmp_path / "cut_off")
+    weights = cut_off / "variables" / "variables.data-00000-of-00001"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="cut_off.*cannot be loaded"):
+        attempt(cut_off)
     assert not (tmp_path / "rows.csv").exists()
 
 
@@ -291,3 +325,10 @@ def test_memory_that_runs_out_stops_the_run_and_drops_no_image(exported, picture
     with pytest.raises(OutOfMemory, match="out of memory: 13 image.*--batch-size"):
         run(exported, [pictures], tmp_path / "rows.csv")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folders_raw_files_are_rows_that_say_what_to_do(tmp_path):
+    for name in ("a.png", "b.DNG", "c.mov", "d.txt"):
+        (tmp_path / name).write_bytes(b"II*\0")
+    entries = {Path(entry.path).name: entry.problem for entry in find_entries([str(tmp_path)])}
+    assert entries == {"a.png": "", "b.DNG": "camera RAW files are not read: export as JPEG or TIFF"}

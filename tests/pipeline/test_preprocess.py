@@ -250,12 +250,16 @@ def test_content_of_the_test_split_leaves_training_and_is_listed(base, tmp_path)
     assert provenance["duplicates"] == ["train[7]", "train[9]"]
     assert document["splits"]["train"]["count"] == 118 and document["splits"]["test"]["count"] == 30
     assert "2 training image(s) left out" in said
+    # no label was withheld, and that leaves nothing to learn from without one
+    assert document["splits"]["train"]["labelled"] == 118
+    assert "all 118 training images have a label and keep it" in said
     info = DatasetInfo.load(tmp_path / "out")
     assert not set(read_split(info, "train").keys) & set(read_split(info, "test").keys)
 
 
 def test_digits_by_default(tmp_path):
-    document, _ = prepare(tmp_path / "out", "digits")
+    document, said = prepare(tmp_path / "out", "digits")
+    assert "10 labels of each class are kept, which is the default of 'digits'" in said
     assert document["image_shape"] == [8, 8, 1]
     assert document["labels_per_class"] == {str(label): 10 for label in range(10)}
     info = DatasetInfo.load(tmp_path / "out")

@@ -53,6 +53,12 @@ def test_pieces_cover_a_split_once(size, count):
     assert len(cut_for_reading("train", 50_000_000)) <= 256
 
 
+def test_ctrl_c_within_a_piece_is_no_bug(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(Note(tmp_path, {3: KeyboardInterrupt()}))
+    assert not list(tmp_path.glob("*.failed"))
+
+
 def test_every_piece_is_called_once_and_progress_reaches_the_total(tmp_path):
     told = []
     pieces = cut("train", 100, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -14,15 +15,19 @@ from PIL import Image
 
 from pipeline.chain.config import load_config
 from pipeline.errors import DataError, UsageError, exit_code
+from pipeline.images import formats
 from pipeline.images.decoding import decode, record_images
 from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
+from pipeline.sources.catalog import open_source
 from pipeline.stages.preprocess import stage as preprocess
+from pipeline.stages.preprocess.accounting import total
 from pipeline.stages.preprocess.document import image_shape, sizes_in_words
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
+from ssgan_tf.framing import Framing
 from ssgan_tf.records import DatasetInfo, read_split
 
 
@@ -80,13 +85,17 @@ def test_a_tree_of_colour_images_keeps_its_size_and_colours(tmp_path):
 
 def test_records_are_made_by_the_code_of_the_served_graph(tmp_path):
     tree(tmp_path / "in", height=30, width=41)
-    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=16, channels=1)
+    document, _ = prepare(tmp_path / "out", tmp_path / "in", image_size=16, channels=1, resize="fit")
     assert document["image_shape"] == [16, 16, 1]
-    read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
+    info = DatasetInfo.load(tmp_path / "out")
+    assert info.framing == Framing("fit", 255)
+    read = read_split(info, "train")
+    # 12 rows of the picture between white ones
+    assert (read.images[:, [0, 1, 14, 15]] == 255).all() and (read.images[:, 2:14] < 255).any((1, 2, 3)).all()
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
     def served(image_bytes):
-        return pixels.fit(pixels.decode(image_bytes, 1), 16, 16)
+        return pixels.to_size(pixels.decode(image_bytes, 1), 16, 16, info.framing)
 
     for image, place in zip(read.images, places(tmp_path / "out", read.keys), strict=True):
         raw = (tmp_path / "in" / place).read_bytes()
@@ -189,7 +198,7 @@ def noise(kind: str) -> bytes:
 BAD = {
     "empty": (b"", "empty"),
     "text": (b"hello", "not a PNG, JPEG, BMP, GIF, WebP or TIFF"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(20), "HEIC images are not taken"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(20), "HEIC images are read with|damaged"),
     "cut-png": (noise("PNG")[:2000], "damaged or cut off"),
     "cut-jpeg": (noise("JPEG")[:900], "damaged or cut off"),
     "cut-header": (noise("PNG")[:20], "damaged"),
@@ -272,7 +281,7 @@ def test_a_class_with_fewer_labels_than_asked_for(tmp_path):
 
 def test_settings_that_make_no_sense_are_refused():
     for text, message in (
-        ("image_size=0", "whole number from 4; got 0"),
+        ("image_size=0", "whole number from 4 to 8192; got 0"),
         ("runner=multi_threading", "got 'multi_th"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -359,7 +368,7 @@ def test_pixels_under_two_labels_are_counted_and_listed(tmp_path):
 
 def test_a_failure_that_would_come_after_training_comes_before_the_images_are_written(tmp_path):
     with pytest.raises(DataError, match="no labelled image is left for the test split"):
-        prepare(tmp_path / "out", tree(tmp_path / "in", count=1))
+        prepare(tmp_path / "out", tree(tmp_path / "in", count=1), yes=True)
     with pytest.raises(DataError, match="all labelled images are of one class, 'cat'"):
         prepare(tmp_path / "out", tree(tmp_path / "one", classes=("cat",)))
     assert not list((tmp_path / "out").rglob("*"))
@@ -399,11 +408,35 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
         (tmp_path / "in" / f"x{number}.{suffix}").write_bytes(encoded(image, kind))
     (tmp_path / "in" / "y.jfif").write_bytes(encoded(colours(50), "JPEG"))
     (tmp_path / "in" / "z.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
-    document, _ = prepare(tmp_path / "out", tmp_path / "in", background=77)
+    others = "raw/1.CR2 film.mov notes.txt README Thumbs.db 1.2.840 .DS_Store .git/a/b .git/c"
+    for name in others.split():
+        place = tmp_path / "in" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"?")
+    document, said = prepare(tmp_path / "out", tmp_path / "in", background=77)
     assert document["background"] == 77
-    assert read_provenance(tmp_path / "out")["rejected"] == [
-        {"place": "z.heic", "reason": "HEIC images are not taken; store it as PNG or JPEG"}
-    ]
+    assert document["class_names"] == ["cat", "dog"]
+    provenance = read_provenance(tmp_path / "out")
+    assert [row["place"] for row in provenance["rejected"]] == ["z.heic"]
+    account = provenance["files"]
+    sums = {name: total(account[name]) for name in ("skipped", "not_supported", "not_images")}
+    assert account["files"] == sum(not path.is_dir() for path in (tmp_path / "in").rglob("*"))
+    assert account["files"] == account["read"] + sum(sums.values())
+    assert (account["read"], account["with_label"]) == (13, 8)
+    assert sums == {"skipped": 1, "not_supported": 2, "not_images": 7}
+    assert {row["kind"]: row["first"] for row in account["not_images"]} == {
+        "hidden": [".DS_Store", ".git/a/b", ".git/c"],
+        ".txt": ["notes.txt"],
+        "of the system": ["Thumbs.db"],
+        "without an ending": ["README"],
+        "of no known ending": ["1.2.840"],
+    }
+    assert (
+        "of 23 files: 13 read (8 with a label, 5 without), 1 skipped, 2 not supported, 7 not images" in said
+    )
+    assert "1 camera RAW: export as JPEG or TIFF (raw/1.CR2)" in said
+    # nothing of it where training reads
+    assert "files" not in document and "notes" not in json.dumps(document)
     read = read_split(DatasetInfo.load(tmp_path / "out"), "train")
     places = places_of(tmp_path / "out", read.keys)
     images = {places[key]: image for key, image in zip(read.keys, read.images, strict=True)}
@@ -419,6 +452,39 @@ def test_every_format_of_a_folder_is_read_or_listed_and_the_background_recorded(
 def test_a_background_that_is_no_level_is_refused(value):
     with pytest.raises(UsageError, match="white, black, or a grey level from 0 to 255"):
         load_config(overrides=[f"data.background={value}"])
+
+
+def test_a_raw_file_is_refused_when_strict_and_may_stand_in_a_label_file(tmp_path):
+    tree(tmp_path / "in")
+    (tmp_path / "in" / "cat" / "1.nef").write_bytes(b"II*\0")
+    (tmp_path / "in" / "film.mp4").write_bytes(b"?")
+    with pytest.raises(
+        DataError, match=r"'cat/1.nef' cannot be used: camera RAW is not read; export as JPEG"
+    ):
+        prepare(tmp_path / "out", tmp_path / "in", strict=True)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\ncat/0.png,cat\ncat/1.nef,cat\ndog/4.png,dog\n")
+    source = open_source(f"folder:{tmp_path / 'in'}", labels=str(labels))
+    assert source.class_names() == ("cat", "dog") and source.splits() == {"train": 8}
+    for path in (tmp_path / "in").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(
+        DataError, match=r"holds no images .* 1 of kind camera RAW, which is not read: export as"
+    ):
+        open_source(f"folder:{tmp_path / 'in'}")
+
+
+def test_installing_what_reads_the_images_makes_another_data_set_of_them(tmp_path, monkeypatch):
+    found = []
+    for kind in ("png", "heic"):
+        tree(tmp_path / kind)
+        (tmp_path / kind / f"1.{kind}").write_bytes(encoded(colours()))
+        digests = set()
+        for installed in (False, True):
+            monkeypatch.setattr(formats, "_installed", lambda name, there=installed: there)
+            digests.add(open_source(f"folder:{tmp_path / kind}").digest())
+        found.append(len(digests))
+    assert found == [1, 2]
 
 
 def test_white_drawings_on_nothing_are_told_apart_over_black(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, UsageError
 from pipeline.sources.catalog import open_source
 
 
@@ -43,6 +43,20 @@ def test_sub_folders_are_classes_and_images_elsewhere_are_unlabelled(tmp_path):
         "unlabelled/3.bmp": None,
     }
     assert list(labels_of(source)) == sorted(labels_of(source))
+
+
+def test_the_pictures_of_a_run_in_the_folder_are_none_of_its_images(tmp_path):
+    picture(tmp_path / "cat" / "1.png", 1)
+    picture(tmp_path / "dog" / "2.png", 2)
+    before = open_source(f"folder:{tmp_path}").digest()
+    for workdir in (tmp_path, tmp_path / "ganpipe-run"):
+        picture(workdir / "seed-12" / "ssgan" / "train" / "samples" / "step-00000500.png", 3)
+        (workdir / "ganpipe.log").touch()
+    source = open_source(f"folder:{tmp_path}")
+    assert labels_of(source) == {"cat/1.png": "cat", "dog/2.png": "dog"} and source.digest() == before
+    # a class may have any name
+    picture(tmp_path / "dog" / "seed-1" / "3.png", 4)
+    assert "dog/seed-1/3.png" in labels_of(open_source(f"folder:{tmp_path}"))
 
 
 def test_classes_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
@@ -108,9 +122,11 @@ def test_class_folders_that_repeat_the_same_sub_folders_are_refused_with_a_hint(
         for name in ("cat", "dog"):
             picture(tmp_path / "photos" / site / name / "1.png")
     with pytest.raises(
-        DataError, match="'north', 'south' all hold the same sub-folders 'cat', 'dog'.*--labels"
+        DataError, match="'north', 'south' all hold the same sub-folders 'cat', 'dog'.*--classes"
     ):
         open_source(f"folder:{tmp_path / 'photos'}")
+    listed = open_source(f"folder:{tmp_path / 'photos'}", classes=("south", "north"))
+    assert listed.class_names() == ("south", "north")
     labels = write_labels(tmp_path, "path,label\nnorth/cat/1.png,north\nsouth/cat/1.png,south\n")
     assert open_source(f"folder:{tmp_path / 'photos'}", labels=labels).class_names() == ("north", "south")
     # not the same in each: then they are just folders within a class
@@ -148,24 +164,53 @@ def test_with_a_label_file_sub_folders_mean_nothing(flat, tmp_path):
     assert open_source(f"folder:{flat}", labels=labels).class_names() == ("cat",)
 
 
+def test_the_mistakes_of_a_label_file_are_those_of_the_source(flat, tmp_path):
+    with pytest.raises(DataError, match=r"paths of no image .*did you mean 'a.png'\?"):
+        open_source(f"folder:{flat}", labels=write_labels(tmp_path, "path,label\na.pgn,cat\n"))
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a.png,cat\nb.png,dog\n", "header path,label; its first line is 'a.png,cat'"),
-        ("", "header path,label"),
-        ("path,label\na.png,cat\nb.png,dog\na.png,dog\n", "'a.png' is in line 2 and in line 4"),
-        ("path,label\na.png,cat\n./a.png,cat\n", "'a.png' is in line 2 and in line 3"),
-        ("path,label\na.pgn,cat\nx.png,cat\n", r"'a.pgn' and 1 more\. Did you mean 'a.png'\?"),
-        ("path,label\n../a.png,cat\n", "must be relative"),
-        ("path,label\n/etc/a.png,cat\n", "must be relative"),
-        ("path,label\na.png\n", "line 2: it wants a path and a label"),
-        ('path,label\n"a.png,cat\n', "line 2"),
-        (b"path,label\na.png,\xff\n", "not UTF-8"),
-    ],
+    "name", ["Unlabelled", "_unlabeled", "UN-LABELLED", "No Label", "nolabel", "not_labelled"]
 )
-def test_a_wrong_label_file_is_refused(flat, tmp_path, text, message):
-    with pytest.raises(DataError, match=message):
-        open_source(f"folder:{flat}", labels=write_labels(tmp_path, text))
+def test_a_folder_of_unlabelled_images_is_known_in_many_spellings(tmp_path, name):
+    for folder in ("cat", "dog", name):
+        picture(tmp_path / folder / "1.png")
+    source = open_source(f"folder:{tmp_path}")
+    assert source.class_names() == ("cat", "dog")
+    assert labels_of(source)[f"{name}/1.png"] is None
+
+
+def test_more_folders_can_be_said_to_be_unlabelled_and_must_be_there(tmp_path):
+    for folder in ("train/cat", "train/dog", "train/trip", "test/cat", "inbox"):
+        picture(tmp_path / folder / "1.png")
+    source = open_source(f"folder:{tmp_path}", unlabelled_folders=("Trip", "inbox"))
+    assert source.class_names() == ("cat", "dog")
+    assert labels_of(source)["train/trip/1.png"] is None and labels_of(source)["inbox/1.png"] is None
+    with pytest.raises(DataError, match=r"no sub-folder 'tripp'.*--unlabelled-folders.*'trip'\?"):
+        open_source(f"folder:{tmp_path}", unlabelled_folders=("tripp", "inbox"))
+
+
+def test_listed_classes_keep_their_order_and_all_other_folders_are_unlabelled(tmp_path):
+    for folder in ("cat", "dog", "dgo", "unlabelled"):
+        picture(tmp_path / folder / "1.png")
+    source = open_source(f"folder:{tmp_path}", classes=("dog", "cat"))
+    assert source.class_names() == ("dog", "cat")
+    assert labels_of(source)["dgo/1.png"] is None and dict(source.passed_over) == {"dgo": 1}
+    # what is listed is a class, whatever its name
+    assert labels_of(open_source(f"folder:{tmp_path}", classes=("unlabelled", "cat")))["unlabelled/1.png"]
+    with pytest.raises(UsageError, match="'dog' stands both in --classes and in --unlabelled-folders"):
+        open_source(f"folder:{tmp_path}", classes=("dog", "cat"), unlabelled_folders=("dog",))
+    for option in ({"classes": ("1", "2")}, {"unlabelled_folders": ("1",)}):
+        flag = "--" + next(iter(option)).replace("_", "-")
+        with pytest.raises(UsageError, match=f"{flag} belongs to folder:PATH; the data set is 'digits'"):
+            open_source("digits", **option)
+
+
+def test_a_listed_class_may_be_called_like_a_split(tmp_path):
+    for folder in ("train", "test"):
+        picture(tmp_path / folder / "x" / "1.png")
+    assert set(open_source(f"folder:{tmp_path}").splits()) == {"train", "test"}
+    assert set(open_source(f"folder:{tmp_path}", classes=("train", "test")).splits()) == {"train"}
 
 
 def test_a_label_file_or_folder_that_is_not_there(flat, tmp_path):

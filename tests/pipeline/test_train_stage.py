@@ -19,8 +19,9 @@ from pipeline.errors import (
     message,
 )
 from pipeline.stages.train import stage as train
+from pipeline.stages.train.planned import check_training, in_full
 from pipeline.stages.train.settings import TrainConfig
-from pipeline.stages.train.stage import check_training, epoch_in_words
+from pipeline.stages.train.stage import epoch_in_words
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
@@ -85,16 +86,19 @@ def test_what_can_train_passes(recipe, data):
     assert planned.settings.batch_size == 6
 
 
-def test_few_images_are_shown_400_times_by_default_and_as_often_to_the_baseline():
+def test_few_images_are_shown_200_times_by_default_and_as_often_to_the_baseline():
     few = described(count=40)
     for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
         planned = check_training(TrainConfig(recipe=recipe), settings, few)
-        assert planned.settings.steps == planned.options.steps == 400 * 40 // 64
+        assert planned.settings.batch_size == 32
+        assert planned.settings.steps == planned.options.steps == 200 * 40 // 32
         assert planned.fewer_steps
-        longer = check_training(TrainConfig(recipe=recipe, steps=999), settings, few)
-        assert longer.settings.steps == 999 and not longer.fewer_steps
+        asked = check_training(TrainConfig(recipe=recipe, steps=999, batch_size=64), settings, few)
+        assert (asked.settings.steps, asked.settings.batch_size) == (999, 64) and not asked.fewer_steps
+        whole = check_training(TrainConfig(recipe=recipe, preset="full"), settings, few)
+        assert (whole.settings.steps, whole.settings.batch_size) == (3283, 128)
         many = check_training(TrainConfig(recipe=recipe), settings, described(count=1437))
-        assert many.settings.steps == check_training(TrainConfig(recipe=recipe), settings).settings.steps
+        assert many.settings == check_training(TrainConfig(recipe=recipe), settings).settings
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_batches_become_the_nearest_that_the_replicas_can_share_and_that_is_said
         "labelled_batch": settings.get("labelled_batch", 32),
     }
     for recipe, more in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
-        planned = check_training(TrainConfig(recipe=recipe, **config), settings | more, described())
+        planned = check_training(TrainConfig(recipe=recipe, **config), settings | more, described(count=1437))
         described_settings = planned.recipe.describe(planned.settings)
         assert (described_settings["batch_size"], described_settings["labelled_batch"]) == sizes
         changed = {name for name, size in zip(wanted, sizes, strict=True) if size != wanted[name]}
@@ -130,7 +134,7 @@ def test_epochs_become_steps_and_as_many_for_the_baseline():
         # 46 steps show 2,944 images
         planned = check_training(config, more, data)
         assert planned.settings.steps == planned.options.steps == 47 and not planned.fewer_steps
-    # what is asked for is not cut to 400 passes
+    # what is asked for is not cut to 200 passes
     few = check_training(TrainConfig(epochs=500, batch_size=64), {}, described(count=64))
     assert few.settings.steps == 500
     # the batch that the replicas share counts
@@ -161,13 +165,23 @@ def test_a_training_is_not_continued_with_another_batch(tmp_path):
 
 
 def test_defaults_of_the_loop_stand_in_one_place():
-    loop = LoopOptions(steps=1)
-    for field in dataclasses.fields(LoopOptions):
-        if field.name not in ("steps", "average_decay"):
-            assert getattr(TrainConfig(), field.name) == getattr(loop, field.name)
-    assert check_training(TrainConfig(), {}).options.average_decay == loop.average_decay
+    planned = check_training(TrainConfig(), {})
+    assert planned.options == LoopOptions(steps=planned.settings.steps)
     assert check_training(TrainConfig(recipe="gaussian"), {}).options.average_decay == 0.995
     assert check_training(TrainConfig(average_decay=0.9), {}).options.average_decay == 0.9
+
+
+def test_a_preset_names_intervals_and_the_run_wins():
+    def options(recipe, preset="documented", settings=None, **given):
+        config = TrainConfig(recipe=recipe, preset=preset, **given)
+        chosen = check_training(config, settings or {}).options
+        return chosen.histogram_every, chosen.image_every, chosen.average_decay
+
+    assert options("gan") == (100, 1000, 0.0)
+    assert options("gan", image_every=70, average_decay=0.9) == (100, 70, 0.9)
+    assert options("gan", "full") == options("gan", "small") == (500, 500, 0.999)
+    assert options("supervised", settings={"of": "sgan"}) == options("sgan") == (500, 234, 0.0)
+    assert options("gaussian", settings={"average_decay": 0.5}) == (500, 500, 0.5)
 
 
 def test_the_stage_refuses_before_it_writes(tmp_path):
@@ -205,3 +219,12 @@ def test_the_remedy_follows_the_message():
     assert message(DataError("x is wrong.")) == "x is wrong."
     assert message(DamagedData("x is cut off.")) == "x is cut off. Run `ganpipe preprocess` again."
     assert message(NoLabels("no label.")).startswith("no label. Give labels (--labels-per-class")
+
+
+def test_two_ways_of_asking_for_the_same_training_are_equal():
+    plain = in_full(TrainConfig(), {})
+    assert plain == in_full(TrainConfig(batch_size=64, average_decay=0.999), {"loss": "k_logits"})
+    assert plain != in_full(TrainConfig(preset="full"), {})
+    # how many steps none stands for depends on the data
+    assert plain["steps"] is None
+    assert in_full(TrainConfig(steps=3), {"steps": 9}) == in_full(TrainConfig(), {"steps": 3})

@@ -17,6 +17,15 @@ FORMS = [(name, {}) for name in recipe_names() if name != "supervised"] + [
 ]
 IDS = ["-".join([name, *settings.values()]) for name, settings in FORMS]
 
+# layers and updates that the preset `small` has not, of the documents
+DOCUMENTED = [
+    ("ssgan", {"loss": "faithful", "update": "alternating"}),
+    ("dcgan", {"form": "text", "update": "separate"}),
+    ("dcgan", {"form": "listing", "update": "separate"}),
+    ("sgan", {"output_bias": "none"}),
+]
+DOCUMENTED_IDS = ["-".join([name, *settings.values()]) for name, settings in DOCUMENTED]
+
 
 def image_shape(recipe: str) -> tuple[int, int, int]:
     """The smallest images that a recipe takes here."""

@@ -21,9 +21,13 @@ PROBABILITIES = softmax(LOGITS)
 LABELS = np.array([RNG.choice(4, p=row) for row in PROBABILITIES])
 
 
-def classification_metrics(probabilities, labels, class_names):
+def classification_metrics(probabilities, labels, class_names, folds=None):
     inputs = SimpleNamespace(
-        probabilities=probabilities, labels=labels, class_names=class_names, calibration_bins=15
+        probabilities=probabilities,
+        labels=labels,
+        class_names=class_names,
+        calibration_bins=15,
+        folds=folds,
     )
     figures, left_out = evaluate(CLASSIFICATION, inputs)
     assert left_out == {}
@@ -111,4 +115,35 @@ def test_no_mistake_has_an_interval_that_begins_at_zero():
     assert metrics["error_interval"][0] == pytest.approx(0.0) and metrics["error_interval"][1] > 0.3
     # a class that never occurs has figures too
     metrics = classification_metrics(np.eye(3)[[0, 1]], np.array([0, 1]), ("a", "b", "c"))
-    assert metrics["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "count": 0}
+    nothing_known = {"precision": 0.0, "recall": 0.0, "recall_interval": [0.0, 1.0], "f1": 0.0, "count": 0}
+    assert metrics["per_class"]["c"] == nothing_known
+
+
+def test_abstaining_compares_as_the_served_model_does():
+    confidence = np.array([0.95, 0.9, 0.6, 0.99])
+    probabilities = np.repeat((1 - confidence)[:, None] / 2, 3, axis=1)
+    probabilities[np.arange(4), [0, 1, 2, 1]] = confidence
+    metrics = classification_metrics(probabilities, np.array([0, 2, 2, 0]), ("a", "b", "c"))
+    rows = {row["below"]: row for row in metrics["abstention"]}
+    assert (rows[0.0]["answered"], rows[0.0]["mistakes"], rows[0.0]["error"]) == (4, 2, 0.5)
+    # a confidence of just 0.9 is answered: the model abstains below the threshold
+    assert (rows[0.9]["answered"], rows[0.9]["mistakes"]) == (3, 2)
+    assert (rows[0.95]["coverage"], rows[0.95]["error"]) == (0.5, 0.5)
+    assert (rows[0.999]["answered"], rows[0.999]["error"], rows[0.999]["error_interval"]) == (0, None, None)
+
+
+def test_cross_fitted_figures_are_the_same_with_wider_intervals():
+    names, folds = ("a", "b", "c", "d"), np.arange(500) % 5
+    plain = classification_metrics(PROBABILITIES, LABELS, names)
+    crossed = classification_metrics(PROBABILITIES, LABELS, names, folds)
+
+    def wider(one, other):
+        return one[0] < other[0] and one[1] > other[1]
+
+    assert crossed["error"] == plain["error"] and wider(crossed["error_interval"], plain["error_interval"])
+    for name in names:
+        rows = crossed["per_class"][name], plain["per_class"][name]
+        assert wider(*(row["recall_interval"] for row in rows))
+    for rows in zip(crossed["abstention"], plain["abstention"], strict=True):
+        assert rows[0]["mistakes"] == rows[1]["mistakes"]
+        assert not rows[1]["mistakes"] or wider(*(row["error_interval"] for row in rows))

@@ -11,10 +11,18 @@ from ssgan_tf.systems.recipe import DataSpec
 from ssgan_tf.training.loop import Loop
 from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.strategy import make_strategy
-from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build, first_step
+from tests.ssgan_tf.recipe_fixtures import (
+    DOCUMENTED,
+    DOCUMENTED_IDS,
+    FORMS,
+    IDS,
+    batches_of,
+    build,
+    first_step,
+)
 
 
-@pytest.mark.parametrize(("recipe", "settings"), FORMS, ids=IDS)
+@pytest.mark.parametrize(("recipe", "settings"), FORMS + DOCUMENTED, ids=IDS + DOCUMENTED_IDS)
 def test_every_variable_gets_a_gradient(recipe, settings):
     system = build(recipe, **settings)
     networks = system.build_networks()

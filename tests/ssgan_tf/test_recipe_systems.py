@@ -122,7 +122,9 @@ def test_supervised_pairs_with(recipe):
     assert all(stream.labelled_only for stream in baseline.streams().values())
     assert baseline.settings.steps == pair.settings.steps
     chosen = load_recipe("supervised")
-    assert chosen.average_decay(baseline.settings) == load_recipe(recipe).average_decay(pair.settings)
+    assert chosen.loop_options("small", baseline.settings) == load_recipe(recipe).loop_options(
+        "small", pair.settings
+    )
     networks = baseline.build_networks()
     baseline.initialise(networks, batches_of(baseline, recipe).first_images(64))
     own = pair.build_networks()[pair.classifier]
@@ -198,6 +200,18 @@ def test_gaussian_metrics_know_the_truth():
     np.testing.assert_allclose(metrics["true_covariance"], [[1.01, 1.95], [1.95, 4.25]])
     shifted = points.to_records(points.draw_points(20_000, 0) * 2)
     assert sample_metrics(system, shifted)["covariance_difference"] == pytest.approx(3.0, rel=0.05)
+
+
+@pytest.mark.parametrize("form", ["text", "listing"])
+def test_dcgan_layers_of_the_document_need_16_pixels(form):
+    chosen = load_recipe("dcgan")
+    with pytest.raises(UsageError, match=f"at least 16, or 0, with recipe.form={form}; got 12"):
+        chosen.build(chosen.configure("small", {"form": form, "image_size": 12}), DataSpec((8, 8, 1), 10))
+    for size, side in ((0, 16), (16, 16), (28, 28)):
+        settings = chosen.configure("small", {"form": form, "image_size": size, "width": 0.0625})
+        system = chosen.build(settings, DataSpec((8, 8, 1), 10))
+        images = system.generate(system.build_networks(), system.latent(2, 0))
+        assert images.shape == (2, side, side, 1)
 
 
 @pytest.mark.parametrize("size", [6, 30, 300])

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
+from ssgan_tf.framing import Framing
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import example_bytes
 from ssgan_tf.savedmodel import (
@@ -239,10 +240,11 @@ def test_what_is_no_picture_in_0_to_255_is_abstained_from(classifier, value):
     assert classifier.signatures["serving_default"](image=tf.constant(images))["confidence"][2] > 0
 
 
-def test_the_background_behind_transparent_pixels_is_the_training_datas(tmp_path, system_and_networks):
-    clear = tf.io.encode_png(np.zeros((8, 8, 4), np.uint8)).numpy()
+def test_files_are_framed_as_the_training_data(tmp_path, system_and_networks):
+    clear = tf.io.encode_png(np.zeros((8, 3, 4), np.uint8)).numpy()
     for level in (0, 200):
-        save_classifier(tmp_path / str(level), *system_and_networks, NAMES, background=level)
+        framing = Framing("fit", level)
+        save_classifier(tmp_path / str(level), *system_and_networks, NAMES, framing=framing)
         signatures = tf.saved_model.load(str(tmp_path / str(level))).signatures
         flat = tf.fill([1, 8, 8, 1], tf.constant(level, tf.uint8))
         np.testing.assert_array_equal(

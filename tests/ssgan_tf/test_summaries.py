@@ -32,7 +32,7 @@ def run(recipe, folder, steps=STEPS, stop_at=None, on_epoch=None, **settings):
 
 
 def events_of(folder):
-    events = EventAccumulator(str(folder / "events"), size_guidance={"tensors": 0, "graph": 0})
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "graph": 0})
     events.Reload()
     return events
 

@@ -7,22 +7,27 @@ Lines are gathered and written a few times a second, so that a request does not 
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from pipeline.errors import writing_to
+from pipeline.errors import UsageError, writing_to
 
 _LONGEST_PATH = 200
 _MOST_WAITING = 10_000
+_LONGEST_LINE = 1000
+# the time that every line begins with
+_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3} ")
 
 
 class AccessLog:
     """Where the lines go: a file to append to; "-" for `stream` or standard error; "" for none.
 
     Raises:
+        UsageError: the file is there and is no such log.
         DataError: the file cannot be written.
     """
 
@@ -34,6 +39,7 @@ class AccessLog:
             self._file = stream or sys.stderr
         elif target:
             with writing_to(Path(target)):
+                _check_log(Path(target))
                 self._file = Path(target).open(  # noqa: SIM115 - open as long as the server
                     "a", encoding="utf-8", errors="backslashreplace"
                 )
@@ -71,3 +77,15 @@ class AccessLog:
         self.flush()
         if self._own and self._file is not None:
             self._file.close()
+
+
+def _check_log(path: Path) -> None:
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_LINE)
+    if first and not _LINE.match(first):
+        raise UsageError(
+            f"--access-log {str(path)!r} is there and is no access log; lines would be added to it. Name "
+            "another file."
+        )

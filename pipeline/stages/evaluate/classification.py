@@ -24,6 +24,7 @@ class ClassificationInputs:
     Attributes:
         temperature: what the logits are divided by.
         labels: int32 [N].
+        folds: None: one model answered all of them.
         class_names: K names.
         calibration_bins: bins of the calibration error.
     """
@@ -41,6 +42,7 @@ class ClassificationInputs:
         self._output, self._terminal = output, terminal
         self.temperature = config.temperature or 1.0
         self.labels = split.labels
+        self.folds = None
         self.class_names = trained.record.class_names
         self.calibration_bins = config.calibration_bins
 

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from ssgan_tf.training.trained import Trained
 
 LATENT_SEED = 1
+# a generator's time goes with its pixels: of larger images fewer are made
+LARGEST_SIDE_OF_ALL = 64
+
+
+def affordable(samples: int, image_shape: Sequence[int]) -> int:
+    """How many images are generated: as many as asked for, of images beyond 64 x 64 as many pixels."""
+    height, width = image_shape[:2]
+    return min(samples, max(1, samples * LARGEST_SIDE_OF_ALL**2 // (height * width)))
 
 
 class GenerationInputs:
@@ -31,6 +39,7 @@ class GenerationInputs:
 
     Attributes:
         class_names: K names.
+        samples: how many images are generated.
     """
 
     def __init__(
@@ -46,6 +55,7 @@ class GenerationInputs:
         self._config, self._trained, self._info, self._terminal = config, trained, info, terminal
         self._held_out, self._contents, self._training = held_out, contents, training
         self.class_names: Sequence[str] = info.class_names
+        self.samples = affordable(config.samples, info.image_shape)
 
     @cached_property
     def _comparison(self) -> Comparison:
@@ -55,13 +65,11 @@ class GenerationInputs:
             raise Unavailable(
                 f"the data has no split {self._config.split!r}, so no real image is held out to compare with"
             )
-        drawn = draw_comparison(
-            self._contents, self._training, self._config.samples, self._trained.record.seed
-        )
+        drawn = draw_comparison(self._contents, self._training, self.samples, self._trained.record.seed)
         if len(drawn.real) < FEWEST:
             raise Unavailable(
                 f"only {len(drawn.real)} images could stand on each side ({len(self._contents.labels)} are "
-                f"held out, {len(self._training.labels)} trained on, {self._config.samples} generated); "
+                f"held out, {len(self._training.labels)} trained on, {self.samples} generated); "
                 f"fewer than {FEWEST} say nothing"
             )
         return drawn
@@ -84,12 +92,12 @@ class GenerationInputs:
         from ssgan_tf import pixels
         from ssgan_tf.metrics.judge import reduced
 
-        trained, count = self._trained, self._config.samples
+        trained, count = self._trained, self.samples
         height, width, _ = self._info.image_shape
 
         @tf.function(reduce_retracing=True)
         def images(latent: tf.Tensor) -> tf.Tensor:
-            return pixels.fit(trained.system.generate(trained.networks, latent), height, width)
+            return pixels.to_size(trained.system.generate(trained.networks, latent), height, width)
 
         latent = trained.system.latent(count, LATENT_SEED)
         parts = []

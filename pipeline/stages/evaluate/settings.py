@@ -14,7 +14,11 @@ class EvaluateConfig:
     split: str = setting("test", "the split to evaluate on", one_of("test", "validation"))
     batch_size: int = setting(256, "images a batch", at_least(1))
     calibration_bins: int = setting(15, "bins of the expected calibration error", at_least(2))
-    samples: int = setting(10_000, "generated images that are compared with real ones; 0: none", at_least(0))
+    samples: int = setting(
+        10_000,
+        "generated images that are compared with real ones; of images beyond 64 x 64 fewer; 0: none",
+        at_least(0),
+    )
     temperature: float | None = setting(
         None,
         "divides the logits before the softmax; default: export.temperature",

@@ -1,13 +1,15 @@
 """The evaluate stage: a trained model and held-out data to `metrics.json`.
 
 A system that classifies is tested on the held-out split; the images of a system that generates are
-compared with held-out real ones. A system may do both, one of them, but never neither. What is computed
-is the list in `ssgan_tf.metrics.evaluators`; this stage brings what they need.
+compared with held-out real ones. A system may do both, one of them, but never neither. Of a cross-fitted
+draw the folds are tested first; the evaluation of the whole pools their answers. What is computed is the
+list in `ssgan_tf.metrics.evaluators`; this stage brings what they need.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ def run(
     terminal: Terminal,
     model_digest: str | None = None,
     data_digest: str | None = None,
+    fold: int | None = None,
+    folds: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Evaluates the averaged weights; writes `metrics.json`, `predictions.npz` and `samples.png`.
 
@@ -43,6 +47,8 @@ def run(
         output: gets the files.
         terminal: shows progress and tables.
         model_digest, data_digest: of the two artifacts, to be recorded.
+        fold: the model is one of a fold; generated images are not looked at then.
+        folds: the evaluations of the draw's folds, whose answers take the place of a held-out split.
 
     Returns:
         The metrics: figures of the classification at the top level (`error`, a fraction), those of the
@@ -56,6 +62,7 @@ def run(
     from pipeline.stages.evaluate.classification import ClassificationInputs
     from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
     from pipeline.stages.evaluate.generation import GenerationInputs
+    from pipeline.stages.evaluate.pooled import PooledAnswers
     from ssgan_tf.metrics.evaluators import evaluate
     from ssgan_tf.metrics.figures import CLASSIFICATION, DESCRIPTIONS, GENERATION, document
     from ssgan_tf.records import DatasetInfo
@@ -64,7 +71,8 @@ def run(
     info = DatasetInfo.load(data)
     trained = load_trained(model, info)
     classifies = trained.system.classifier is not None
-    split = _held_out(info, config.split, needed=classifies)
+    pooled = PooledAnswers(config, trained, folds, output) if classifies and folds else None
+    split = _held_out(info, config.split, needed=classifies) if pooled is None else None
     training = read_contents(info, "train")
     contents = Contents.of([split]) if split else None
     made_from = {"model": model_digest, "data": data_digest}
@@ -84,8 +92,13 @@ def run(
             )
     descriptions: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
+    answers: ClassificationInputs | PooledAnswers | None = pooled
+    if pooled:
+        metrics |= {"images_in_training": 0, "images_like_training": pooled.like_training}
+        metrics["cross_fitted"] = pooled.summary
     if split and contents and classifies:
         answers = ClassificationInputs(config, trained, split, contents, output, terminal)
+    if answers:
         figures, missed = evaluate(CLASSIFICATION, answers)
         values, described = document(CLASSIFICATION, figures)
         metrics = (
@@ -98,7 +111,7 @@ def run(
         )
         descriptions += described
         left_out |= missed
-    if trained.system.generator is not None and config.samples:
+    if trained.system.generator is not None and config.samples and fold is None:
         generated = GenerationInputs(config, trained, info, split, contents, training, terminal)
         figures, missed = evaluate(GENERATION, generated)
         metrics[GENERATION], described = document(GENERATION, figures)
@@ -107,7 +120,10 @@ def run(
         (output / SAMPLES_FILE).write_bytes(generated.picture(SAMPLE_SEED, PICTURED))
     metrics |= {DESCRIPTIONS: descriptions, "left_out": _sentences(left_out)}
     if CLASSIFICATION in {described["section"] for described in descriptions}:
-        show_classification(metrics, terminal)
+        if fold is None:
+            show_classification(metrics, terminal)
+        else:
+            terminal.say(f"  {metrics['wrong']} of {metrics['count']} images answered wrongly")
     if GENERATION in metrics:
         show_generation(metrics, terminal)
     (output / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.terminal import Terminal
@@ -10,18 +10,46 @@ from pipeline.terminal import Terminal
 
 def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
     """Prints the figures of the classification, and those of each class."""
-    from ssgan_tf.metrics.figures import CLASSIFICATION
+    from ssgan_tf.metrics.figures import CLASSIFICATION, FRACTION, how_tested, in_words, tested_on
 
-    title = f"{metrics['recipe']} on {metrics['count']} images of split {metrics['split']}"
-    _show(title, metrics, CLASSIFICATION, terminal)
+    _show(f"{metrics['recipe']} {tested_on(metrics)}", metrics, CLASSIFICATION, terminal)
+    if crossed := metrics.get("cross_fitted"):
+        errors = ", ".join(in_words(error, FRACTION) for error in crossed["errors"])
+        terminal.say(f"{how_tested(crossed)} Errors by fold: {errors}.")
     terminal.table(
         "per class",
-        ("class", "precision", "recall", "F1", "images"),
+        ("class", "precision", "recall", "95 % interval", "F1", "images"),
         [
-            (name, f"{row['precision']:.3f}", f"{row['recall']:.3f}", f"{row['f1']:.3f}", str(row["count"]))
+            (
+                name,
+                f"{row['precision']:.3f}",
+                f"{row['recall']:.3f}",
+                _span(row["recall_interval"]),
+                f"{row['f1']:.3f}",
+                str(row["count"]),
+            )
             for name, row in metrics["per_class"].items()
         ],
     )
+    terminal.table(
+        "if it abstained below a confidence",
+        ("threshold", "answered", "95 % interval", "mistakes", "error among them", "95 % interval"),
+        [
+            (
+                f"{row['below']:g}" if row["below"] else "none",
+                f"{row['coverage']:.1%}",
+                _span(row["coverage_interval"]),
+                f"{row['mistakes']:,} of {row['answered']:,}",
+                f"{row['error']:.1%}" if row["answered"] else "",
+                _span(row["error_interval"]) if row["answered"] else "",
+            )
+            for row in metrics["abstention"]
+        ],
+    )
+
+
+def _span(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def show_generation(metrics: Mapping[str, Any], terminal: Terminal) -> None:

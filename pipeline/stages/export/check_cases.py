@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from pipeline.exported import layout
 from pipeline.exported.prediction_log import Request
+from ssgan_tf import pixels
+from ssgan_tf.framing import Framing
 from ssgan_tf.records import UNLABELLED, example_bytes
 from ssgan_tf.savedmodel import classifier_probabilities
 from ssgan_tf.systems.recipe import Networks, System
@@ -60,14 +62,21 @@ def generator_requests(latent: np.ndarray) -> dict[str, Request]:
 
 
 def classifier_cases(
-    system: System, networks: Networks, images: np.ndarray, temperature: float
+    system: System,
+    networks: Networks,
+    images: np.ndarray,
+    temperature: float,
+    framing: Framing | None = None,
 ) -> list[Case]:
     """Builds the classifier's check: every signature on all images at once, and on the first alone.
+
+    And a file of other proportions than the records, which must be framed as the training images were.
 
     Args:
         system, networks: training's own, in float32.
         images: record images uint8 [B, H, W, C].
         temperature: as in the export.
+        framing: of the data set; None is the default one.
     """
     probabilities = classifier_probabilities(system, networks, tf.constant(images), temperature).numpy()
     real_score = system.real_score(networks, tf.constant(images)).numpy()
@@ -79,6 +88,12 @@ def classifier_cases(
             else:
                 expected = {"probabilities": probabilities[:rows], "real_score": real_score[:rows]}
             cases.append(Case(request, expected))
+    _, height, width, _ = images.shape
+    wide = np.concatenate([images[0], 255 - images[0], images[0]], axis=1)
+    record = pixels.to_size(tf.constant(wide[np.newaxis]), height, width, framing or Framing())
+    expected = {"probabilities": classifier_probabilities(system, networks, record, temperature).numpy()}
+    file = tf.io.encode_png(wide).numpy()
+    cases.append(Case(Request(layout.BYTES, {"image_bytes": np.array([file], object)}), expected))
     return cases
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, in_words, lines
+from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, how_tested, in_words, lines, tested_on
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.savedmodel import Confidence
 from ssgan_tf.training.trained import TrainingRecord
@@ -83,6 +83,8 @@ def _data(info: DatasetInfo) -> list[str]:
     source = document.get("source")
     if isinstance(source, Mapping):
         lines.append("- source: " + ", ".join(f"{key} {value}" for key, value in sorted(source.items())))
+    shape, framing = " x ".join(map(str, info.image_shape)), info.framing
+    lines.append(f"- records: {shape}, of files by resize={framing.resize}, background {framing.background}")
     for name, split in info.splits.items():
         labelled = f", {split['labelled']} of them labelled" if "labelled" in split else ""
         lines.append(f"- {name}: {split['count']} images{labelled}")
@@ -102,7 +104,10 @@ def _figures(metrics: Mapping[str, Any] | None, section: str) -> list[str]:
     text = ["Of generated images:", ""]
     if section == CLASSIFICATION:
         at = f", at the temperature {metrics['temperature']:g}" if metrics.get("temperature", 1) != 1 else ""
-        text = [f"On {metrics['count']} images of split {metrics['split']}{at}:", ""]
+        place = tested_on(metrics)
+        text = [f"{place[0].upper()}{place[1:]}{at}:", ""]
+        if metrics.get("cross_fitted"):
+            text[:0] = [how_tested(metrics["cross_fitted"]), ""]
     text += ["| figure | value |", "|---|---|"]
     for line in found:
         unit = f" ({line.unit})" if line.unit == NATS else ""
@@ -110,7 +115,25 @@ def _figures(metrics: Mapping[str, Any] | None, section: str) -> list[str]:
         if line.interval:
             low, high = line.interval
             text.append(f"| {line.title}, 95 % interval | {low:.4g} to {high:.4g} |")
-    return [*text, "", *missing]
+    return [*text, "", *missing, *(_classes(metrics) if section == CLASSIFICATION else ())]
+
+
+def _classes(metrics: Mapping[str, Any]) -> list[str]:
+    """Recall of each class, and what abstaining would give, with 95 % intervals."""
+    text = ["| class | images | recall | 95 % interval |", "|---|---|---|---|"]
+    for name, row in metrics["per_class"].items():
+        text.append(f"| {name} | {row['count']} | {row['recall']:.4g} | {_span(row['recall_interval'])} |")
+    text += ["", "| abstaining below | answered | 95 % interval | error among them | 95 % interval |"]
+    text.append("|---|---|---|---|---|")
+    for row in metrics["abstention"]:
+        error = f"{row['error']:.4g} | {_span(row['error_interval'])}" if row["answered"] else " | "
+        answered = f"{row['coverage']:.4g} | {_span(row['coverage_interval'])}"
+        text.append(f"| {row['below']:g} | {answered} | {error} |")
+    return text
+
+
+def _span(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.4g} to {interval[1]:.4g}"
 
 
 def _plain(value: Any) -> str:

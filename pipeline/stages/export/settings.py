@@ -11,7 +11,16 @@ from ssgan_tf.declare import Rule, at_least, positive, setting, within
 class ExportConfig:
     """Settings of `ganpipe export`."""
 
-    version: int = setting(1, "version folder of the SavedModel", at_least(1))
+    version: int | None = setting(
+        None,
+        "number of the exported version; default: the next one, where the content is new",
+        at_least(1),
+        affects_result=False,
+        remembered=False,
+    )
+    keep: int | None = setting(
+        None, "exported versions kept, the highest; default: all", at_least(1), affects_result=False
+    )
     check_images: int = setting(64, "test images whose answers must agree after loading", at_least(1))
     format: str = setting(
         "savedmodel",

@@ -2,12 +2,14 @@
 
 classifier/VERSION/     SavedModel, class names, warm-up requests, model card
 generator/VERSION/      SavedModel, warm-up requests, model card
+
+The versions that were exported before stay beside the new one.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,8 @@ class _Inputs:
     """What both SavedModels are made from; `networks` are the averaged ones in float32."""
 
     config: ExportConfig
+    version: int
+    content: str
     trained: Trained
     info: DatasetInfo
     system: System
@@ -58,6 +62,9 @@ def run(
     metrics: Path | None,
     output: Path,
     terminal: Terminal,
+    content: str = "",
+    previous: Path | None = None,
+    is_intact: Callable[[str], bool] = lambda below: True,
 ) -> dict[str, Any]:
     """Exports the averaged weights: the classifier and the generator, where the system has them.
 
@@ -68,16 +75,20 @@ def run(
         metrics: folder of the evaluate stage, for the model card, or None.
         output: existing folder; gets `classifier/VERSION` and `generator/VERSION`.
         terminal: for progress.
+        content: digest of all that decides what is exported: a version of the same has the same number.
+        previous: the export that is there, whose versions stay, or None.
+        is_intact: whether the files below a path of `previous` are as they were written.
 
     Returns:
-        For each kind `{"path" (relative to output), "parameters", "variable_bytes", "weights_sha256",
-        "max_difference", ...}`.
+        `version`, `versions` (all that are there then), and for each kind `{"path" (relative to output),
+        "parameters", "variable_bytes", "weights_sha256", "max_difference", ...}`.
 
     Raises:
         DataError: model or data are absent, damaged or do not belong together.
         UsageError: a format's converter is not installed.
         GateRefused: a fresh process does not get the answers of the trained model; nothing is left.
     """
+    from pipeline.exported.versions import carry_over, choose_version, contents_of
     from pipeline.stages.export.check import check_savedmodels
     from pipeline.stages.export.converters import check_converters, convert
     from ssgan_tf.records import DatasetInfo
@@ -86,12 +97,14 @@ def run(
 
     formats = tuple(config.format.split(","))
     check_converters(formats)
+    there = contents_of(previous) if previous else {}
+    version = choose_version(there, content, config.version)
     info = DatasetInfo.load(data)
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
     confidence = Confidence(config.temperature, config.abstain_below)
     figures = metrics_at(metrics, config.temperature) if metrics else None
-    inputs = _Inputs(config, trained, info, system, networks, confidence, figures)
+    inputs = _Inputs(config, version, content, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:
         drafts = []
@@ -100,26 +113,42 @@ def run(
         if system.generator is not None:
             drafts.append(_draft_generator(inputs, output))
         differences = check_savedmodels({draft.folder: draft.cases for draft in drafts})
-        summary: dict[str, Any] = {"version": config.version}
+        summary: dict[str, Any] = {"version": version}
         for draft in drafts:
             found = _figures(inputs, draft) | {"max_difference": differences[draft.folder]}
             if draft.kind == "classifier":
                 found |= {
                     name: convert(name, draft.folder, images) for name in formats if name != "savedmodel"
                 }
-            summary[draft.kind] = {"path": f"{draft.kind}/{config.version}", **found}
+            summary[draft.kind] = {"path": f"{draft.kind}/{version}", **found}
             worst = max(found["max_difference"].values())
             terminal.say(
                 f"{draft.kind}: a fresh process answers {len(found['max_difference'])} signatures as "
                 f"training does (largest difference {worst:.2g})"
             )
         for draft in drafts:
-            draft.folder.rename(draft.folder.with_name(str(config.version)))
+            draft.folder.rename(draft.folder.with_name(str(version)))
+        summary["versions"] = [version]
+        if previous:
+            summary["versions"], damaged = carry_over(
+                previous, output, new=version, keep=config.keep, is_intact=is_intact
+            )
+            if damaged:
+                terminal.warn(f"left out, as it is damaged: {', '.join(damaged)}")
+        _tell_versions(version, summary["versions"], terminal)
     except BaseException:
         for kind in ("classifier", "generator"):
             shutil.rmtree(output / kind, ignore_errors=True)
         raise
     return summary
+
+
+def _tell_versions(version: int, versions: Sequence[int], terminal: Terminal) -> None:
+    others = [number for number in versions if number != version]
+    if others:
+        terminal.say(f"version {version}, beside {', '.join(map(str, others))}")
+    if others and max(others) > version:
+        terminal.warn(f"servers take the highest version, {max(others)}, unless told otherwise (--versions).")
 
 
 def _check_images(info: DatasetInfo, count: int) -> np.ndarray:
@@ -134,7 +163,7 @@ def _check_images(info: DatasetInfo, count: int) -> np.ndarray:
 def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Draft:
     import tensorflow as tf
 
-    from pipeline.exported.lite_model import write_background
+    from pipeline.exported.lite_model import write_framing
     from pipeline.stages.export.check_cases import classifier_cases, classifier_requests
     from ssgan_tf.savedmodel import save_classifier
 
@@ -145,13 +174,14 @@ def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Dra
         inputs.networks,
         inputs.info.class_names,
         inputs.confidence,
-        inputs.info.background,
+        inputs.trained.record.framing,
     )
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):
-        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature)
+        framing = inputs.trained.record.framing
+        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature, framing)
     _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
-    write_background(folder, inputs.info.background)
+    write_framing(folder, inputs.trained.record.framing)
     return _Draft("classifier", folder, cases)
 
 
@@ -172,7 +202,7 @@ def _draft_generator(inputs: _Inputs, output: Path) -> _Draft:
 
 def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
     # a name that is no number: a server that watches the folder must not load it yet
-    folder = output / kind / f"{inputs.config.version}.partial"
+    folder = output / kind / f"{inputs.version}.partial"
     folder.parent.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -180,6 +210,7 @@ def _draft_folder(inputs: _Inputs, kind: str, output: Path) -> Path:
 def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Request]) -> None:
     from pipeline.exported.layout import CARD_FILE, WARMUP_FILE
     from pipeline.exported.prediction_log import write_requests
+    from pipeline.exported.versions import write_made_from
     from pipeline.stages.export.model_card import model_card
 
     write_requests(folder / WARMUP_FILE, kind, warmup)
@@ -193,6 +224,7 @@ def _write_extras(inputs: _Inputs, kind: str, folder: Path, warmup: Sequence[Req
         digest=_digest(inputs, kind),
     )
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    write_made_from(folder, inputs.content)
 
 
 def _figures(inputs: _Inputs, draft: _Draft) -> dict[str, Any]:

@@ -98,7 +98,8 @@ class SavedModelClassifier(Classifier):
 
         try:
             self._model = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        # the last: a file of weights that is cut off
+        except (OSError, ValueError, tf.errors.OpError, IndexError) as error:
             raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
         signatures = self._model.signatures
         if layout.BYTES not in signatures:
@@ -153,10 +154,10 @@ class LiteClassifier(Classifier):
     """The converted model; images are decoded without TensorFlow."""
 
     def __init__(self, folder: Path) -> None:
-        from pipeline.exported.lite_model import LiteModel, read_background
+        from pipeline.exported.lite_model import LiteModel, read_framing
 
         self._model = LiteModel(folder / layout.LITE_FILE)
-        self._background = read_background(folder)
+        self._framing = read_framing(folder)
         blank = np.zeros((1, *self._model.image_shape), np.uint8)
         self.class_names = layout.read_class_names(folder, self._model(blank)["probabilities"].shape[1])
 
@@ -169,7 +170,7 @@ class LiteClassifier(Classifier):
         images: dict[int, np.ndarray] = {}
         for number, value in enumerate(encoded):
             try:
-                images[number] = record_image(value, self._model.image_shape, self._background)
+                images[number] = record_image(value, self._model.image_shape, self._framing)
                 answers.append("")
             except Rejected as reason:
                 answers.append(str(reason))

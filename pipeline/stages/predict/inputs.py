@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import DataError, UsageError, did_you_mean
-from pipeline.images.formats import READ, SUFFIXES
+from pipeline.images.formats import NO_PICTURES, READ, SUFFIXES, UNSUPPORTED, unreadable
 from ssgan_tf import tfrecord
 
 _RECORDS = ".tfrecord"
@@ -63,7 +63,7 @@ def find_entries(inputs: Sequence[str]) -> list[Entry]:
         files |= dict.fromkeys(_files(text))
     entries: list[Entry] = []
     for file in files:
-        entries += _records(file) if _RECORDS in Path(file).name else [Entry(file)]
+        entries += _records(file) if _RECORDS in Path(file).name else [_entry(file)]
     if not entries:
         raise DataError(f"there is no image in {', '.join(map(repr, inputs))}.")
     return entries
@@ -95,7 +95,7 @@ def _files(text: str) -> list[str]:
         found = [
             str(item)
             for item in sorted(path.rglob("*"))
-            if _is_image_name(item) and item.is_file() and not _hidden(item.relative_to(path))
+            if _is_image_name(item) and _may_be_read(item) and not _hidden(item.relative_to(path))
         ]
         if not found:
             raise DataError(
@@ -114,8 +114,20 @@ def _files(text: str) -> list[str]:
     raise DataError(f"{text!r} does not exist.{did_you_mean(path.name, siblings)}")
 
 
+def _may_be_read(path: Path) -> bool:
+    """Whether it is a file, or a link to one that is gone: an image that cannot be read has its row too."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def _entry(path: str) -> Entry:
+    kind = UNSUPPORTED.get(Path(path).suffix.lower())
+    # by name too: many camera RAW files are told from TIFF by nothing else
+    return Entry(path, problem=unreadable(kind) if kind else "")
+
+
 def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or _RECORDS in path.name
+    kind = UNSUPPORTED.get(path.suffix.lower(), NO_PICTURES[0])
+    return path.suffix.lower() in SUFFIXES or kind not in NO_PICTURES or _RECORDS in path.name
 
 
 def _hidden(relative: Path) -> bool:

@@ -17,6 +17,7 @@ class PredictConfig:
         "csv, jsonl or parquet; default: by the output's name, csv on standard output",
         one_of("csv", "jsonl", "parquet"),
     )
+    overwrite: bool = setting(False, "replace the output file if it is there")
     engine: str = setting(
         "savedmodel", "savedmodel, or lite where the export has it", one_of("savedmodel", "lite")
     )

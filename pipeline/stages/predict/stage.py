@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: PredictConfig, *, model: Path, inputs: Sequence[str], output: Path | None, terminal: Terminal
+    config: PredictConfig,
+    *,
+    model: Path,
+    inputs: Sequence[str],
+    output: Path | None,
+    terminal: Terminal,
+    protected: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Classifies images and writes one row each, in the order of the inputs.
 
@@ -30,21 +36,25 @@ def run(
         inputs: files, folders, patterns and TFRecord files.
         output: file to write, whole or not at all; None streams to standard output.
         terminal: for progress.
+        protected: files that may not be replaced, besides the inputs.
 
     Returns:
         `{"images", "failed", "abstained", "labels": {name: count}, "output"}`.
 
     Raises:
-        UsageError: no input, or a format that cannot be written.
+        UsageError: no input, a format that cannot be written, or an output that is there and may not be
+            replaced.
         DataError: an input or the model is absent, no image can be used, or, when strict, one cannot.
     """
     from pipeline.stages.predict.classifiers import open_classifier
     from pipeline.stages.predict.inputs import find_entries
     from pipeline.stages.predict.rows import ABSTAIN, ERROR, LABEL, column_names
-    from pipeline.stages.predict.writers import choose_format, open_writer
+    from pipeline.stages.predict.writers import check_output, choose_format, open_writer
 
     form = choose_format(config.format, output)
     entries = find_entries(inputs)
+    read = {Path(entry.path) for entry in entries}
+    check_output(output, [*read, *protected], overwrite=config.overwrite)
     # the same path as the blocks on Beam ask for, so that it is loaded once
     model = model.resolve()
     classifier = open_classifier(model, config.engine)
@@ -53,7 +63,9 @@ def run(
     try:
         with (
             terminal.progress("predict", len(entries)) as progress,
-            open_writer(form, output, column_names(classifier.class_names)) as write,
+            open_writer(
+                form, output, column_names(classifier.class_names), overwrite=config.overwrite
+            ) as write,
         ):
             for rows in _rows(config, model, classifier, entries, progress):
                 write(rows)

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -49,16 +49,48 @@ def choose_format(wanted: str | None, output: Path | None) -> str:
     return chosen
 
 
+def check_output(output: Path | None, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Checks that a file may be written.
+
+    Args:
+        output: the file; None is standard output.
+        inputs: files that are read, which nothing may replace.
+        overwrite: whether another file that is there may be replaced.
+
+    Raises:
+        UsageError: it is there and may not be replaced.
+        DataError: it is a folder.
+    """
+    if output is None or not output.exists():
+        return
+    if output.is_dir():
+        raise DataError(f"the output {str(output)!r} is a folder; name a file.")
+    for path in inputs:
+        if path.exists() and output.samefile(path):
+            raise UsageError(
+                f"--output {str(output)!r} is an input: {str(path)!r} is read, and would be lost. Name "
+                "another file."
+            )
+    if not overwrite:
+        raise UsageError(
+            f"--output {str(output)!r} is there already. Name another file, or say --overwrite to replace it."
+        )
+
+
 @contextmanager
-def open_writer(form: str, output: Path | None, columns: Sequence[str]) -> Iterator[Write]:
+def open_writer(
+    form: str, output: Path | None, columns: Sequence[str], *, overwrite: bool = False
+) -> Iterator[Write]:
     """Opens a writer.
 
     Args:
         form: from `choose_format`.
         output: the file; None is standard output.
         columns: names, from `rows.column_names`.
+        overwrite: whether a file that is there may be replaced.
 
     Raises:
+        UsageError: the file is there, also if it came there meanwhile, and may not be replaced.
         DataError: the file cannot be written.
     """
     if output is None:
@@ -66,8 +98,7 @@ def open_writer(form: str, output: Path | None, columns: Sequence[str]) -> Itera
             yield write
             sys.stdout.flush()
         return
-    if output.is_dir():
-        raise DataError(f"the output {str(output)!r} is a folder; name a file.")
+    check_output(output, (), overwrite=overwrite)
     partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
     with writing_to(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +112,7 @@ def open_writer(form: str, output: Path | None, columns: Sequence[str]) -> Itera
                         yield write
                     file.flush()
                     os.fsync(file.fileno())
+            check_output(output, (), overwrite=overwrite)
             partial.rename(output)
         finally:
             partial.unlink(missing_ok=True)
@@ -122,13 +154,18 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
 
     def write(rows: Sequence[Row]) -> None:
         values: list[Any] = [
-            pyarrow.array(column, field.type)
+            pyarrow.array([_text(value) for value in column], field.type)
             for column, field in zip(zip(*rows, strict=True), schema, strict=True)
         ]
         table.write_table(pyarrow.Table.from_arrays(values, schema=schema))
 
     with parquet.ParquetWriter(path, schema) as table:
         yield write
+
+
+def _text(value: Any) -> Any:
+    # a path may hold bytes that are no text, for which the two other forms have a place
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 _TEXT: dict[str, Any] = {"csv": _csv, "jsonl": _jsonl}

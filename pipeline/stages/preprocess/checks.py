@@ -9,11 +9,12 @@ from pipeline.stages.preprocess.draw import Draw
 from pipeline.stages.preprocess.settings import DataConfig
 
 
-def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig) -> None:
+def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig, fold: int | None = None) -> None:
     """Checks that there is something to learn from and something to test on.
 
     A data set without any label passes: a generator needs none. So does a source whose training images
-    have no label at all, and `data.test_rate=0`, which asks for no test split.
+    have no label at all, `data.test_rate=0`, which asks for no test split, and the whole of a draw that has
+    folds.
 
     Raises:
         DataError: one class only, no labelled image left for training, or none for the test split.
@@ -40,7 +41,19 @@ def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig) -> N
             f"the labelled training images are all of one class, {class_names[labelled.pop()]!r}: there is "
             "nothing to tell apart. Label images of another class."
         )
+    if config.fold_count:
+        if fold is not None and not drawn.of("test"):
+            raise DataError(
+                f"no labelled image is left for the test split of fold {fold} of {config.fold_count}. "
+                f"{counts}Say --folds 2, or label more images."
+            )
+        return
     if config.test_rate and not drawn.of("test"):
+        if config.labelled_keys:
+            raise DataError(
+                "data.labelled_keys leaves no labelled image to test on. Say --folds 5, which tests each of "
+                "them with a model that has not seen it (as the run did that wrote the list), or name fewer."
+            )
         raise DataError(
             f"no labelled image is left for the test split. {counts}Label at least two images of a class, or "
             "give test images of their own (a sub-folder 'test' beside 'train')."

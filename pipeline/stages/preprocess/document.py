@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.stages.preprocess.draw import Draw
 from pipeline.stages.preprocess.members import labelled_digest
 from pipeline.stages.preprocess.scan import Scanned
 from ssgan_tf.file_names import DATASET
+from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import write_whole
 
 SPLITS = ("train", "test", "validation")
@@ -62,23 +64,28 @@ def dataset_document(
     *,
     source: str,
     shape: tuple[int, int, int],
-    background: int,
+    framing: Framing,
     class_names: Sequence[str],
     drawn: Draw,
     shards: Mapping[str, Sequence[Mapping[str, Any]]],
     histogram: np.ndarray,
     seed: int,
+    fold: int | None = None,
+    folds: int = 0,
 ) -> dict[str, Any]:
     """Builds the document.
 
     Args:
         source: name of the source's kind.
         shape: (H, W, C) of the records.
+        framing: how images became records.
         class_names: names of the classes.
         drawn: the draw.
         shards: output split to what `write_records` says of each shard.
         histogram: int [C, 256], how often each value is in the training images.
         seed: of the draw.
+        fold: of the draw; None: the whole.
+        folds: of the draw; 0: it is not cross-fitted.
     """
     from ssgan_tf.records import SCHEMA_VERSION
 
@@ -96,7 +103,7 @@ def dataset_document(
         "schema_version": SCHEMA_VERSION,
         "source": {"name": source},
         "image_shape": list(shape),
-        "background": background,
+        **asdict(framing),
         "class_names": list(class_names),
         "splits": splits,
         "labels_per_class": _counts([m.label for m in train if m.labelled], class_names),
@@ -105,12 +112,17 @@ def dataset_document(
         "rejected": len(drawn.rejected),
         "seed": seed,
         "labelled_digest": labelled_digest(train),
-        "draw": {"method": drawn.method},
+        "draw": {"method": drawn.method} | ({"folds": folds, "fold": fold} if folds else {}),
     }
 
 
 def provenance_document(
-    *, source: str, digest: str, class_names: Sequence[str], drawn: Draw
+    *,
+    source: str,
+    digest: str,
+    class_names: Sequence[str],
+    drawn: Draw,
+    account: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Builds what the provenance says: all that would tell of withheld labels or of names.
 
@@ -119,6 +131,7 @@ def provenance_document(
         digest: of the source.
         class_names: names of the classes.
         drawn: the draw.
+        account: what became of every file, of a source that is a folder.
     """
     everyone = drawn.everyone()
     groups: dict[str, list[dict[str, str]]] = {}
@@ -132,6 +145,7 @@ def provenance_document(
         "duplicates": sorted(member.place for member in drawn.duplicates),
         "contradicted": list(groups.values()),
         "rejected": [{"place": place, "reason": reason} for place, reason in drawn.rejected],
+        "files": account,
     }
 
 

@@ -6,7 +6,9 @@ source, the number of workers or the number of shards, and from any format with 
 
 What the withheld labels can do:
 
-- Where the draw is given (`data.labelled_keys`), nothing: they decide about no record and no order.
+- Where the draw is given (`data.labelled_keys`) together with the images that are tested on, as
+  `labelled.txt` has both, nothing: they decide about no record and no order. Where the file names labelled
+  images only, the others are drawn by number, as below.
 - In a draw by number or share, an image below its class's largest hash taken (for a label, or for a test
   split that is drawn) is taken because it is of that class. So an unlabelled image below it is not of that
   class; whoever knows the seed and the pixels can work that out, as with any draw that takes so many of each
@@ -20,12 +22,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import DataError, UsageError
+from pipeline.stages.preprocess.folds import alone, members_of_fold
 from pipeline.stages.preprocess.given import HELD_OUT, Given, check_keys
 from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_contradictions, members_of
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 
-DEFAULT_LABELS_PER_CLASS = 10
 _NOTHING_GIVEN = Given(frozenset())
 
 
@@ -79,18 +81,24 @@ def draw(
     config: DataConfig,
     seed: int,
     given: Given | None = None,
+    fold: int | None = None,
 ) -> Draw:
     """Assigns every item to a split and decides which labels are kept.
+
+    Where the draw has folds, a fold tests on its share of the labelled images, and the whole on none.
 
     Args:
         scanned: findings of each source split ("train", and "test" or "validation" if the source has them).
         class_names: names of the classes.
-        config: labels_per_class, labeled_rate, test_rate and validation_rate.
+        config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate,
+            folds and validation_rate.
         seed: of the draw.
         given: which images keep their labels and are held out, instead of a draw.
+        fold: of the draw; None: the whole.
 
     Raises:
-        DataError: a class has fewer labels than asked for, or a given key cannot be labelled.
+        DataError: a class has fewer labels than asked for, a given key cannot be labelled, or there are folds
+            and also test images of the source's own or given ones.
         UsageError: labels are given and also asked for by number or rate.
     """
     result = Draw({split: members_of(split, rows) for split, rows in scanned.items()})
@@ -105,8 +113,14 @@ def draw(
         raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
 
     for split, rate in (("test", config.test_rate), ("validation", config.validation_rate)):
+        folded = split == "test" and config.fold_count > 0
         if not _keep_own(result, split, rate):
-            _hold_out(result, split, rate, seed=seed, given=given or _NOTHING_GIVEN)
+            if folded:
+                _hold_out_fold(result, class_names, config.fold_count, fold, seed=seed, given=given)
+            else:
+                _hold_out(result, split, rate, seed=seed, given=given or _NOTHING_GIVEN)
+        elif folded:
+            raise DataError("data.folds: the source has a labelled test split of its own; leave out folds.")
         elif given is not None and given.names(split):
             raise DataError(f"data.labelled_keys names images for the {split} split; the source has its own.")
         _leave_training(result, split)
@@ -120,8 +134,11 @@ def draw(
     if given is not None:
         result.method = "given"
         usable = {m.key: m for m in kept}
-        check_keys(given.labelled, usable, frozenset(m.key for m in result.everyone()))
-        for key in given.labelled:
+        # in a fold its test images are not trained on, given or not
+        tested = {m.digest for m in result.of("test")} if fold is not None else set()
+        labelled = given.labelled - {m.key for m in result.own("train") if m.digest in tested}
+        check_keys(labelled, usable, frozenset(m.key for m in result.everyone()))
+        for key in labelled:
             usable[key].labelled = True
     else:
         _label_drawn(result, kept, class_names, config, seed)
@@ -184,6 +201,24 @@ def _hold_out(result: Draw, split: str, rate: float, *, seed: int, given: Given)
             member.output, member.labelled = split, True
 
 
+def _hold_out_fold(
+    result: Draw, class_names: Sequence[str], folds: int, fold: int | None, *, seed: int, given: Given | None
+) -> None:
+    """Takes a fold's test images from the labelled training images; the whole gives none away."""
+    if given is not None and given.names("test"):
+        raise DataError("data.labelled_keys names images for the test split: leave out folds.")
+    elsewhere = {m.digest for name in HELD_OUT for m in result.own(name) if m.label >= 0}
+    by_class = _by_class([m for m in result.own("train") if m.digest not in elsewhere])
+    if fold is not None:
+        for member in members_of_fold(by_class, fold=fold, folds=folds, seed=seed):
+            member.output, member.labelled = "test", True
+    elif untested := [class_names[label] for label in alone(by_class)]:
+        result.notes.append(
+            f"{len(untested)} class(es) with a single labelled image are not tested: "
+            + ", ".join(untested[:5])
+        )
+
+
 def _leave_training(result: Draw, split: str) -> None:
     """Takes the pixels of a held-out split out of training; also those that were not fit to be held out.
 
@@ -205,10 +240,7 @@ def _label_drawn(
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
-    if per_class is None and rate is None:
-        unlabelled = any(m.label < 0 for m in kept)
-        per_class = "all" if unlabelled else DEFAULT_LABELS_PER_CLASS
-    if per_class == "all":
+    if per_class == "all" or (per_class is None and rate is None):
         result.method = "all"
     elif rate is not None:
         result.method = "rate"

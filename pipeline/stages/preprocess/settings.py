@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.beam.modes import IN_MEMORY, MODES
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole
+from pipeline.beam import modes
+from pipeline.beam.modes import IN_MEMORY
+from pipeline.sources.name_list import is_list_of_names, split_names
+from pipeline.sources.names import split_place
+from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole, whole_text
+from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
 @dataclass(frozen=True)
@@ -16,15 +21,36 @@ class DataConfig:
         "digits",
         "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
         affects_result=False,
+        place=split_place,
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False
+        None, "where tensorflow_datasets keeps prepared data", affects_result=False, place=whole_text
     )
-    labels: str | None = setting(None, "CSV file of path,label for folder:PATH", affects_result=False)
+    labels: str | None = setting(
+        None, "CSV file of path,label for folder:PATH", affects_result=False, place=whole_text
+    )
+    test_labels: str | None = setting(
+        None,
+        "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
+        affects_result=False,
+        place=whole_text,
+    )
+    classes: str | None = setting(
+        None,
+        "the classes of folder:PATH in their order, with commas between; default: as they are found",
+        Rule("two or more different names with commas between", lambda v: is_list_of_names(v, least=2)),
+    )
+    unlabelled_folders: str | None = setting(
+        None,
+        "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
+        Rule("different names of folders with commas between", is_list_of_names),
+    )
+    yes: bool = setting(
+        False, "take the classes as they are, whatever is doubtful", affects_result=False, remembered=False
+    )
     labels_per_class: int | str | None = setting(
         None,
-        "labels kept for each class: a number or 'all'; default: all where the source has "
-        "unlabelled images, else 10",
+        "labels kept for each class: a number or 'all'; default: all, but 10 of the bundled digits",
         Rule(
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
@@ -39,17 +65,24 @@ class DataConfig:
         None,
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
+        place=whole_text,
     )
     image_size: int | None = setting(
         None,
         "side of the square record images; default: the source's own size, 64 where it has several or larger "
         "ones",
-        at_least(4),
+        whole(4, 8192),
+    )
+    resize: str = setting(
+        FILL,
+        "images of other proportions than the records: fill cuts out the centre, fit pads with the "
+        "background, stretch distorts",
+        one_of(*MODES),
     )
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
         "white",
-        "what shows through transparent pixels: white, black, or a grey level",
+        "what shows through transparent pixels and around images made to fit: white, black, or a grey level",
         Rule(
             "white, black, or a grey level from 0 to 255",
             lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
@@ -59,6 +92,16 @@ class DataConfig:
         0.2,
         "share of the labelled images that becomes the test split, where the source has none",
         between(0, 1),
+    )
+    folds: int | str | None = setting(
+        "auto",
+        "cross-fit: each labelled image is tested on by one of so many models that have not seen it; a "
+        "number from 2, 0 (or none), or auto: 5 where the source has no labelled test split and test_rate "
+        "would give fewer than 200 test images",
+        Rule(
+            "a number from 2, 0 (or none), or auto",
+            lambda v: v in ("auto", "none") if isinstance(v, str) else v == 0 or v >= 2,
+        ),
     )
     validation_rate: float = setting(
         0.0,
@@ -71,10 +114,27 @@ class DataConfig:
         whole(1, 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*MODES), affects_result=False)
+    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*modes.MODES), affects_result=False)
     workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
 
     @property
-    def background_level(self) -> int:
-        """The background as a level 0..255."""
-        return {"white": 255, "black": 0}.get(self.background, self.background)  # type: ignore[arg-type]
+    def fold_count(self) -> int:
+        """Folds of a draw, 0 where it is not cross-fitted; `auto`, which planning decides, counts as 0."""
+        return self.folds if isinstance(self.folds, int) else 0
+
+    @property
+    def framing(self) -> Framing:
+        """How images become records; the background as a level 0..255."""
+        levels: dict[int | str, int] = {"white": WHITE, "black": 0}
+        return Framing(self.resize, int(levels.get(self.background, self.background)))
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """What opening the source takes besides its name."""
+        return {
+            "data_dir": self.data_dir,
+            "labels": self.labels,
+            "test_labels": self.test_labels,
+            "classes": split_names(self.classes),
+            "unlabelled_folders": split_names(self.unlabelled_folders),
+        }

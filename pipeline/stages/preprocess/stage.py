@@ -2,9 +2,10 @@
 
     document = run(config, seed=0, output=Path("an/empty/folder"), terminal=Terminal())
 
-Three Beam passes with the label draw after the first: scan (check every image, note its digest, label
-and size), draw (splits, duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a
-keyed hash). Besides shards and dataset.json, which training reads, the folder gets
+The classes that the source lists are shown, and doubted where they look wrong. Then three Beam passes with
+the label draw after the first: scan (check every image, note its digest, label and size), draw (splits,
+duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a keyed hash). Besides shards
+and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test and validation;
                     `data.labelled_keys` takes it to repeat exactly this draw
@@ -14,6 +15,9 @@ keyed hash). Besides shards and dataset.json, which training reads, the folder g
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,7 @@ from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
 from pipeline.sources.source import Source
+from pipeline.stages.preprocess.accounting import account_of, check_strict, in_words
 from pipeline.stages.preprocess.checks import check_draw
 from pipeline.stages.preprocess.document import (
     SPLITS,
@@ -35,8 +40,9 @@ from pipeline.stages.preprocess.document import (
 )
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
+from pipeline.stages.preprocess.intake import admit_classes, show_draw
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan
+from pipeline.stages.preprocess.scan import Scan, Scanned
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
@@ -45,7 +51,13 @@ from pipeline.workspace import LABELLED_FILE
 
 
 def run(
-    config: DataConfig, *, seed: int, output: Path, terminal: Terminal, source_digest: str | None = None
+    config: DataConfig,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None = None,
+    fold: int | None = None,
 ) -> dict[str, Any]:
     """Prepares a data set.
 
@@ -55,20 +67,27 @@ def run(
         output: an empty folder; on failure what is in it is of no use.
         terminal: where progress and a summary go.
         source_digest: the source's digest when this run was planned.
+        fold: of the draw, from 0 to `config.fold_count`; None: the whole.
 
     Returns:
-        The document that dataset.json holds.
+        The document that dataset.json holds, and in `stands_for` what settings without a value stand for in
+        this source.
 
     Raises:
         UsageError: unknown data set, or settings that contradict each other.
-        DataError: the source, its labels or the output folder are not as they must be, or the source
-            changed since it was planned or while it was read.
+        DataError: the source, its labels or the output folder are not as they must be, its classes are
+            doubtful and nobody said that they are right, or the source changed since it was planned or while
+            it was read.
     """
     source = _open(config)
     given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
     digest = source.digest()
     if source_digest not in (None, digest):
         raise DataError(f"the data set {config.dataset!r} changed since this run was planned. Run again.")
+    if config.strict:
+        check_strict(source.aside())
+    admit_classes(source, terminal, dataset=config.dataset, yes=config.yes)
+    budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
@@ -78,13 +97,14 @@ def run(
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
-                scan = Scan(source, scratch, config.strict, config.background_level)
+                scan = Scan(source, scratch, config.strict, config.framing.background)
                 on_beam(scan, pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
+            account = account_of(scanned, source.aside())
             class_names = source.class_names()
-            drawn = draw(scanned, class_names=class_names, config=config, seed=seed, given=given)
-            check_draw(drawn, class_names, config)
+            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
+            check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
 
             if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
@@ -97,7 +117,7 @@ def run(
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
             lay_plans(drawn.members, order, pieces, scratch)
-            encode = Encode(source, scratch, shape, config.background_level)
+            encode = Encode(source, scratch, shape, config.framing)
             with terminal.progress("encode", _size(pieces)) as progress:
                 on_beam(encode, pieces, name="encode", progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
@@ -108,30 +128,61 @@ def run(
             document = dataset_document(
                 source=source.name,
                 shape=shape,
-                background=config.background_level,
+                framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
                 shards=collect_shards(shards, scratch),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
+                fold=fold,
+                folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
             write_provenance(
                 output,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
                 document=provenance_document(
-                    source=source.name, digest=digest, class_names=class_names, drawn=drawn
+                    source=source.name, digest=digest, class_names=class_names, drawn=drawn, account=account
                 ),
             )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
     _summarise(document, drawn, terminal)
-    return document
+    # what is true of the source is said for the first fold and for the whole
+    if not fold:
+        show_draw(drawn, class_names, terminal)
+        _warn(drawn, terminal)
+        for line in in_words(account) if account else ():
+            terminal.say(f"  {line}")
+    own_budget = source.labels_per_class or "all"
+    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
 
 
 def _open(config: DataConfig) -> Source:
-    return open_source(config.dataset, data_dir=config.data_dir, labels=config.labels)
+    return open_source(config.dataset, **config.source_options)
+
+
+def _budget(config: DataConfig, source: Source, terminal: Terminal) -> DataConfig:
+    """The settings with the source's own number of labels where the user says none."""
+    own = source.labels_per_class
+    if own is None or config.labels_per_class or config.labeled_rate or config.labelled_keys:
+        return config
+    if terminal.first_time("own budget"):
+        terminal.say(
+            f"  {own} labels of each class are kept, which is the default of {source.name!r}; "
+            "--labels-per-class (a number, or all) and --labeled-rate say otherwise"
+        )
+    return replace(config, labels_per_class=own)
+
+
+def _own_shape(scanned: Mapping[str, Sequence[Scanned]]) -> dict[str, int]:
+    _, _, channels = image_shape(scanned, size=1, channels=None)
+    with suppress(DataError):
+        height, width, _ = image_shape(scanned, size=None, channels=None)
+        if height == width:
+            return {"image_size": height, "channels": channels}
+    return {"channels": channels}
 
 
 def _check_unchanged(config: DataConfig, digest: str) -> None:
@@ -160,6 +211,13 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         for name, split in document["splits"].items()
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
+    train = document["splits"]["train"]
+    everyone = drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train"))
+    if everyone and terminal.first_time("nothing unlabelled"):
+        terminal.say(
+            f"  all {train['count']:,} training images have a label and keep it: there is nothing unlabelled "
+            "to learn from (--labels-per-class N withholds labels, to try what fewer would give)"
+        )
     per_class = document["labels_per_class"]
     if per_class:
         counts = set(per_class.values())
@@ -168,6 +226,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
         without = [name for name, count in per_class.items() if count == 0]
         if without:
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
+
+
+def _warn(drawn: Draw, terminal: Terminal) -> None:
     for note in drawn.notes:
         terminal.warn(note)
     listed = f"listed in {FOLDER}/{SOURCE}"

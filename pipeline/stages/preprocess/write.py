@@ -26,6 +26,7 @@ from pipeline.beam.pieces import Piece
 from pipeline.errors import DataError, writing_to
 from pipeline.sources.source import Item, Source
 from pipeline.stages.preprocess.members import Member
+from ssgan_tf.framing import Framing
 
 BLOCK_IMAGES = 512
 BLOCK_BYTES = 64 << 20
@@ -82,13 +83,13 @@ class Encode:
         source: the data set.
         scratch: folder with the plans; takes the records.
         shape: (H, W, C) of the records.
-        background: level 0..255 behind transparent pixels.
+        framing: how images of other sizes become records.
     """
 
     source: Source
     scratch: Path
     shape: tuple[int, int, int]
-    background: int
+    framing: Framing
 
     def __call__(self, piece: Piece) -> None:
         """Writes, for each output split, the records one after the other and a table of where they lie.
@@ -157,11 +158,12 @@ class Encode:
             return item.pixels
         try:
             encoded = item.encoded or b""
-            pixels = decode(encoded, background=self.background)
+            background = self.framing.background
+            pixels = decode(encoded, background=background)
             if pixels.shape[2] != self.shape[2]:
-                pixels = decode(encoded, self.shape[2], self.background)
+                pixels = decode(encoded, self.shape[2], background)
             # large photographs become records at once, so that a block of them stays small
-            return record_images(pixels[None], self.shape, self.background)[0]
+            return record_images(pixels[None], self.shape, self.framing)[0]
         except Rejected as error:
             raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
 
@@ -169,8 +171,8 @@ class Encode:
         from pipeline.images.decoding import record_images
 
         if len({image.shape for image in images}) == 1:
-            return record_images(np.stack(images), self.shape, self.background)
-        return np.concatenate([record_images(image[None], self.shape, self.background) for image in images])
+            return record_images(np.stack(images), self.shape, self.framing)
+        return np.concatenate([record_images(image[None], self.shape, self.framing) for image in images])
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.systems.recipe import Recipe, System
 
-# more often, no documented recipe shows an image: of a few photos, a longer training learns nothing new
-PASSES = 400
+SMALL = "small"
+# of a few photos, a longer training learns nothing new
+PASSES = 200
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ def check_training(
 ) -> Planned:
     """Checks all that can be known before the first step; builds no network and starts no device.
 
-    Where nothing says how many steps, a recipe that classifies takes its own number, but on few images no
-    more than show each of them 400 times. Batches that the replicas cannot share become the nearest ones
-    that they can.
+    Where nothing says how large a batch is and how many steps there are, a recipe that classifies takes its
+    own numbers; but the preset small, on few images, no batch larger than they are, and no more steps than
+    show each of them 200 times. Batches that the replicas cannot share become the nearest ones that they can.
 
     Args:
         config: strategy, precision, intervals.
@@ -77,6 +78,7 @@ def check_training(
     """
     from ssgan_tf.recipes import load_recipe
     from ssgan_tf.training.cluster import place_of
+    from ssgan_tf.training.epochs import epoch_end
     from ssgan_tf.training.strategy import count_replicas
 
     recipe = load_recipe(config.recipe)
@@ -85,26 +87,61 @@ def check_training(
     if config.epochs is not None and "steps" in overrides:
         raise UsageError("give either train.epochs or a number of steps, not both.")
     settings = recipe.configure(config.preset, overrides)
+    fits = info is not None and config.preset == SMALL and recipe.needs_labels
+    fitted = _fitted(settings, _train_split(info)["count"]) if info is not None and fits else {}
+    fitted = {name: value for name, value in fitted.items() if name not in overrides}
+    if config.epochs is not None:
+        fitted.pop("steps", None)
+    settings = recipe.configure(config.preset, {**fitted, **overrides})
     processes = place_of(config, os.environ).processes
     replicas = count_replicas(config.strategy, config.replicas, processes)
     settings, other = _shared_batches(recipe, settings, replicas)
-    fewer = False
-    if info is not None and "steps" not in overrides:
-        before = settings.steps
-        settings = _with_steps_for(recipe, settings, config.epochs, _train_split(info)["count"])
-        fewer = config.epochs is None and settings.steps < before
-    decay = recipe.average_decay(settings) if config.average_decay is None else config.average_decay
-    values = {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(LoopOptions)
-        if field.name != "steps"
-    }
-    values |= {"steps": settings.steps, "average_decay": decay}
-    loop = LoopOptions(**{k: v for k, v in values.items() if v is not None})
-    planned = Planned(recipe, settings, loop, fewer, other)
+    if info is not None and config.epochs is not None:
+        steps = epoch_end(config.epochs, _train_split(info)["count"], settings.batch_size)
+        settings = recipe.configure("full", {**recipe.describe(settings), "steps": steps})
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
+    options = recipe.loop_options(config.preset, settings)
+    options |= {name: value for name, value in given.items() if value is not None}
+    loop = LoopOptions(**options | {"steps": settings.steps})
+    planned = Planned(recipe, settings, loop, "steps" in fitted, other)
     if info is not None:
         _check_data(planned, system_of(planned, config, info), info, replicas)
     return planned
+
+
+def _fitted(settings: Any, count: int) -> dict[str, int]:
+    """What of a recipe's batch and steps is too much for the number of training images."""
+    batch = min(settings.batch_size, 1 << (count.bit_length() - 1))
+    steps = -(-PASSES * count // batch)
+    fitted = {"batch_size": batch} if batch < settings.batch_size else {}
+    return fitted | ({"steps": steps} if steps < settings.steps else {})
+
+
+def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what decides the result and is not given: of the preset, the recipe and the loop.
+
+    The number of steps is left None where none is given: it can depend on the data, and the summary of a
+    training says what it stands for.
+
+    Raises:
+        UsageError: a setting that the recipe does not allow.
+    """
+    planned = check_training(config, recipe_settings)
+    settings = planned.recipe.describe(planned.settings)
+    settings.pop("steps")
+    return {
+        "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
+        "batch_size": settings.pop("batch_size"),
+        "average_decay": planned.options.average_decay,
+        "settings": settings,
+    }
+
+
+def default_steps(config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo) -> int:
+    """What the number of steps is where neither it nor one of epochs is given."""
+    others = {name: value for name, value in recipe_settings.items() if name != "steps"}
+    alone = dataclasses.replace(config, steps=None, epochs=None)
+    return check_training(alone, others, info).options.steps
 
 
 def _train_split(info: DatasetInfo) -> dict[str, Any]:
@@ -112,17 +149,6 @@ def _train_split(info: DatasetInfo) -> dict[str, Any]:
     if not split.get("count"):
         raise DataError(f"the training split of {str(info.folder)!r} holds no image.")
     return split
-
-
-def _with_steps_for(recipe: Recipe, settings: Any, epochs: int | None, images: int) -> Any:
-    from ssgan_tf.training.epochs import epoch_end
-
-    if epochs is None and not recipe.needs_labels:
-        return settings
-    steps = epoch_end(epochs or PASSES, images, settings.batch_size)
-    if epochs is None and steps >= settings.steps:
-        return settings
-    return recipe.configure("full", {**recipe.describe(settings), "steps": steps})
 
 
 def _shared_batches(recipe: Recipe, settings: Any, replicas: int) -> tuple[Any, dict[str, tuple[int, int]]]:

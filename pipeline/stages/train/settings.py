@@ -13,7 +13,13 @@ class TrainConfig:
     """Settings of `ganpipe train` that hold for every recipe."""
 
     recipe: str = setting("ssgan", "the system to train")
-    preset: str = setting("small", "the recipe's named settings: small (two cores) or full (as published)")
+    # what it stands for decides the result
+    preset: str = setting(
+        "small",
+        "the recipe's named settings: small (trains on two cores), documented (as its document has it) or "
+        "full (its whole size, with our changes)",
+        affects_result=False,
+    )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     epochs: int | None = setting(
         None,
@@ -29,10 +35,17 @@ class TrainConfig:
         at_least(1),
     )
     workers: str | None = setting(
-        None, "host:port,... of all workers of multiworker; default: TF_CONFIG", affects_result=False
+        None,
+        "host:port,... of all workers of multiworker; default: TF_CONFIG",
+        affects_result=False,
+        remembered=False,
     )
     worker_index: int | None = setting(
-        None, "which of the workers this is; 0 is the chief, which writes", at_least(0), affects_result=False
+        None,
+        "which of the workers this is; 0 is the chief, which writes",
+        at_least(0),
+        affects_result=False,
+        remembered=False,
     )
     precision: str = setting(
         "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
@@ -41,12 +54,23 @@ class TrainConfig:
         LoopOptions,
         "average_decay",
         default=None,
-        help=f"decay of the weight average; default: the recipe's, or {LoopOptions.average_decay}",
+        help="decay of the weight average; default: the recipe's or the preset's, or "
+        f"{LoopOptions.average_decay}",
     )
     steps_per_call: int = as_in(LoopOptions, "steps_per_call")
     summary_every: int = as_in(LoopOptions, "summary_every")
-    histogram_every: int = as_in(LoopOptions, "histogram_every")
-    image_every: int = as_in(LoopOptions, "image_every")
+    histogram_every: int | None = as_in(
+        LoopOptions,
+        "histogram_every",
+        default=None,
+        help=f"steps between weight histograms; default: the preset's, or {LoopOptions.histogram_every}",
+    )
+    image_every: int | None = as_in(
+        LoopOptions,
+        "image_every",
+        default=None,
+        help=f"steps between sample grids; default: the preset's, or {LoopOptions.image_every}",
+    )
     checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
     validation_every: int = as_in(LoopOptions, "validation_every")
     keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")

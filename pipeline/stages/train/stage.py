@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Interrupted, UsageError
 from pipeline.interrupts import StopEvent, listening
-from pipeline.stages.train.planned import check_training, system_of
+from pipeline.stages.train.planned import check_training, default_steps, system_of
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ssgan_tf.training.epochs import Period
     from ssgan_tf.training.trained import TrainingRecord
 
+ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
 # endings of recorded names, and what they are an accuracy of
 ACCURACIES = {
@@ -49,7 +50,8 @@ def run(
         stop: ends the run early, after a checkpoint, when set.
 
     Returns:
-        Summary: recipe, steps, parameters, last losses.
+        Summary: recipe, steps, parameters, last losses, and in `stands_for` the number of steps where none
+        is given.
 
     Raises:
         UsageError: a setting that the recipe or the machine does not allow, or a training that was begun
@@ -83,6 +85,7 @@ def run(
         settings=recipe.describe(settings),
         image_shape=info.image_shape,
         class_names=info.class_names,
+        framing=info.framing,
         dtype=config.precision,
         seed=seed,
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
@@ -110,6 +113,8 @@ def run(
         def show(step: int, values: dict[str, float]) -> None:
             latest.update(values)
             shown = {name: value for name, value in values.items() if name.endswith("/loss")}
+            if ACCURACY in values:
+                shown[f"{ACCURACY} %"] = 100.0 * values[ACCURACY]
             # not known before the second call: the first one traces
             if speed := values[SPEED]:
                 shown[SPEED] = speed
@@ -130,6 +135,7 @@ def run(
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
         "last": {name: value for name, value in latest.items() if name != SPEED},
+        "stands_for": {"steps": default_steps(config, recipe_settings, info)},
     }
 
 

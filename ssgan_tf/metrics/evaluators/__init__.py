@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ssgan_tf.metrics.evaluators import (
+    abstention,
     brier,
     calibration_error,
     class_coverage,
@@ -29,6 +30,7 @@ EVALUATORS: tuple[Evaluator, ...] = (
     brier.EVALUATOR,
     calibration_error.EVALUATOR,
     per_class.EVALUATOR,
+    abstention.EVALUATOR,
     distances.EVALUATOR,
     class_coverage.EVALUATOR,
     of_the_system.EVALUATOR,

@@ -11,9 +11,10 @@ from ssgan_tf.metrics.figures import FRACTION, GENERATION, IMAGES, TEXT, Figure
 from ssgan_tf.metrics.generation import frechet_distance, kernel_distance, precision_recall
 
 
+# asked for in this order: where there are too few real images, nothing is generated
 def _figures(
-    generated: np.ndarray,
     real_features: np.ndarray,
+    generated: np.ndarray,
     generated_features: np.ndarray,
     training_features: np.ndarray,
     kind_of_features: str,

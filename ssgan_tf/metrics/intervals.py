@@ -1,0 +1,124 @@
+"""Intervals of shares (an error, a recall), for a plain test split and for cross-fitted answers.
+
+On a plain test split one model answers images that are independent of it: Wilson's interval (Wilson 1927).
+Cross-fitted answers come from K models, one a fold, that share training images; what is asked for is the
+error of yet another model, trained on all of them. Taken for independent answers of that model they give
+intervals that are too narrow (Bates, Hastie and Tibshirani 2021, "Cross-validation: what does it estimate
+and how well does it do it?"). So their variance is inflated before Wilson's formula is used: each counts as
+less than one image. `tools/simulate_intervals.py` measures how often the intervals then hold.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+# the two-sided 95 % point of the normal distribution
+Z = 1.959963984540054
+# a spread between folds that chance exceeds so rarely is not yet held for one of the models
+CHANCE_SPREAD = 0.9
+CHANCE_SPREAD_OF_DIFFERENCES = 0.75
+
+
+def variance_inflation(values: np.ndarray, folds: np.ndarray | None = None) -> float:
+    """How many times the variance of a share of cross-fitted answers is that of independent ones.
+
+    The larger of two: 1 + K / (K - 1), the corrected variance of Nadeau and Bengio 2003, "Inference for the
+    Generalization Error", section 3.2, with their ratio of test to training images; and what the folds
+    themselves show where their means differ by more than chance allows: then models differ (an unstable
+    training), and the model that is asked about differs from those of the folds as they do from each other.
+
+    Args:
+        values: one for each image: 1 for a mistake, say [N].
+        folds: which fold each was answered in [N]; None: a plain test split.
+
+    Returns:
+        A factor from 1; 1 for a plain test split.
+    """
+    count = _count(folds)
+    least = 1 + count / (count - 1) if count > 1 else 1.0
+    return max(least, _shown_by_folds(values, folds, CHANCE_SPREAD))
+
+
+def difference_inflation(values: np.ndarray, folds: np.ndarray | None = None) -> float:
+    """As `variance_inflation`, for the difference of two models' answers to the same images.
+
+    What the folds share moves both models alike, so the least is K / (K - 1); a spread between the folds
+    counts sooner.
+
+    Args:
+        values: -1, 0 or 1 for each image [N].
+        folds: which fold each was answered in [N]; None: a plain test split.
+    """
+    count = _count(folds)
+    least = count / (count - 1) if count > 1 else 1.0
+    return max(least, _shown_by_folds(values, folds, CHANCE_SPREAD_OF_DIFFERENCES))
+
+
+def _count(folds: np.ndarray | None) -> int:
+    return 0 if folds is None else len(np.unique(folds))
+
+
+def _shown_by_folds(values: np.ndarray, folds: np.ndarray | None, chance: float) -> float:
+    """The inflation that the spread of the folds' means speaks for, beyond what chance gives."""
+    from scipy.stats import chi2, t
+
+    values = np.asarray(values, np.float64)
+    variance = float(values.var()) if len(values) else 0.0
+    if folds is None or not variance:
+        return 1.0
+    _, fold, sizes = np.unique(folds, return_inverse=True, return_counts=True)
+    count = len(sizes)
+    if count < 2:
+        return 1.0
+    means = np.bincount(fold, weights=values) / sizes
+    spread = float(means.var(ddof=1)) * len(values) / count / variance
+    excess = spread - float(chi2.ppf(chance, count - 1)) / (count - 1)
+    # that variance is known from a few folds only, as Student's t has it
+    unsure = (float(t.ppf(0.975, count - 1)) / Z) ** 2
+    return 1 + (count + 1) * excess * unsure
+
+
+def share_interval(hits: float, count: int, inflation: float = 1.0) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; with an inflation, that of as many times fewer images.
+
+    Args:
+        hits: how many of them.
+        count: images; 0 gives the whole scale.
+        inflation: of the variance, from 1, by `variance_inflation`.
+
+    Returns:
+        (low, high), fractions; low is 0 without a hit, high is 1 with nothing else.
+    """
+    if not count:
+        return 0.0, 1.0
+    share, effective = hits / count, count / inflation
+    middle = share + Z * Z / (2 * effective)
+    half = Z * math.sqrt(share * (1 - share) / effective + (Z / (2 * effective)) ** 2)
+    scale = 1 + Z * Z / effective
+    low = 0.0 if not hits else max(0.0, (middle - half) / scale)
+    high = 1.0 if hits == count else min(1.0, (middle + half) / scale)
+    return low, high
+
+
+def chance_of_difference(first_only: int, second_only: int, inflation: float = 1.0) -> float:
+    """How often two equally good models would differ at least as much: two-sided, from McNemar's test.
+
+    Exact on a plain test split (McNemar 1947); for cross-fitted answers the normal form with Edwards'
+    correction (Edwards 1948), its variance inflated.
+
+    Args:
+        first_only: images that only the first model answers rightly.
+        second_only: images that only the second does.
+        inflation: of the variance of the difference, by `difference_inflation`.
+    """
+    from scipy.stats import binomtest, norm
+
+    disagreeing = first_only + second_only
+    if not disagreeing:
+        return 1.0
+    if inflation == 1:
+        return float(binomtest(first_only, disagreeing).pvalue)
+    distance = max(abs(first_only - second_only) - 1, 0) / math.sqrt(inflation * disagreeing)
+    return float(2 * norm.sf(distance))
