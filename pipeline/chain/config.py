@@ -54,7 +54,10 @@ else:
     )
 
 
-EXCLUSIVE = (("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),)
+EXCLUSIVE = (
+    ("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),
+    ("train.steps", "train.epochs"),
+)
 """Settings of which one is given: on the command line it takes the place of another of a layer below."""
 OF_THE_DATA = ("data.labels", "data.labelled_keys", "data.classes", "data.unlabelled_folders")
 """Settings about one data set: another one has its own."""
