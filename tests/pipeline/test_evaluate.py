@@ -14,6 +14,7 @@ from export_fixtures import digit_images, untrained, write_split
 
 from pipeline.errors import DataError
 from pipeline.evaluated import metrics_at
+from pipeline.reporting.predictions import picture
 from pipeline.sources.source import content_digest
 from pipeline.stages.evaluate import stage as evaluate
 from pipeline.stages.evaluate.comparison import FEWEST, draw_comparison
@@ -24,7 +25,16 @@ from pipeline.terminal import Terminal
 from ssgan_tf.metrics import evaluators
 from ssgan_tf.metrics.calibration import brier_score
 from ssgan_tf.metrics.evaluators.evaluator import Evaluator, Unavailable
-from ssgan_tf.metrics.figures import CLASSIFICATION, FRACTION, GENERATION, Figure, document, lines
+from ssgan_tf.metrics.figures import (
+    CLASSIFICATION,
+    FRACTION,
+    GENERATION,
+    Figure,
+    document,
+    how_tested,
+    lines,
+)
+from ssgan_tf.metrics.intervals import share_interval
 from ssgan_tf.metrics.probabilities import softmax
 from ssgan_tf.records import (
     SCHEMA_VERSION,
@@ -269,6 +279,56 @@ def test_a_new_metric_appears_in_all_places(
         "losses": {},
     }
     assert "sharpness 0.4321" in reproduce.in_words(row)
+
+
+def test_the_whole_of_a_cross_fitted_draw_is_evaluated_by_its_folds(
+    prepared_digits, trained_digits, tmp_path
+):
+    """Terminal, model card and the report's values say the pooled figures, and how they came about."""
+    from pipeline.reporting.sections import _trust
+    from pipeline.stages.export.model_card import _figures
+
+    info = DatasetInfo.load(prepared_digits)
+    split = read_split(info, "train")
+    random, folders = np.random.default_rng(0), []
+    for fold in (0, 1):
+        own = slice(50 * fold, 50 * fold + 50)
+        logits = (4 * np.eye(10)[split.labels[own]] + random.normal(0, 2, (50, 10))).astype(np.float32)
+        folders.append(tmp_path / f"fold-{fold}/ssgan/evaluate")
+        folders[-1].mkdir(parents=True)
+        keys = np.array(split.keys[own])
+        answers = {"keys": keys, "digests": keys, "labels": split.labels[own], "logits": logits}
+        np.savez(folders[-1] / "predictions.npz", **answers, real_scores=np.zeros(50, np.float32))
+        wrong = float((logits.argmax(1) != split.labels[own]).mean())
+        said = {"recipe": "ssgan", "error": wrong, "images_like_training": 0}
+        named = {"per_class": dict.fromkeys(info.class_names, {})}
+        (folders[-1] / "metrics.json").write_text(json.dumps(said | named))
+    terminal, shown = Terminal(quiet=True), []
+    terminal.say = lambda text="": shown.append(text)
+    metrics = evaluate.run(
+        EvaluateConfig(samples=0),
+        model=trained_digits,
+        data=prepared_digits,
+        output=tmp_path,
+        terminal=terminal,
+        folds=folders,
+    )
+    crossed = metrics["cross_fitted"]
+    assert metrics["split"] is None and metrics["count"] == crossed["images"] == 100
+    assert metrics["error"] == pytest.approx(sum(crossed["errors"]) / 2) and metrics["wrong"] > 0
+    # the same mistakes in half as many images
+    assert metrics["error_interval"][1] > share_interval(metrics["wrong"] / 2, 50)[1]
+    card = "\n".join(_figures(metrics, CLASSIFICATION))
+    for text in ("\n".join(shown), card):
+        assert how_tested(crossed) in text and "cross-fitted in 2 folds" in text
+    values = _trust(tmp_path, metrics, info)
+    assert values["tested_on"] == "on 100 labelled images, cross-fitted in 2 folds"
+    assert len(values["mistakes"]) == min(metrics["wrong"], 24)
+    picture_of = {key: picture(image) for key, image in zip(split.keys, split.images, strict=True)}
+    # the images of the mistakes are found in the training split of the whole
+    assert all(mistake.picture == picture_of[mistake.key] for mistake in values["mistakes"])
+    at_two = metrics_at(tmp_path, 2.0)
+    assert at_two["error_interval"] == metrics["error_interval"] and at_two["brier"] != metrics["brier"]
 
 
 def test_the_trained_images_are_read_block_by_block(prepared_digits):
