@@ -24,6 +24,9 @@ class Progress(Protocol):
     def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
         """Says that `done` of the total are done, with values (losses, say) to show."""
 
+    def say(self, text: str) -> None:
+        """Writes one line that stays, above a bar."""
+
 
 class Terminal:
     """Writes to standard error: a person's view. Standard output stays for results (`--json`, CSV)."""
@@ -107,6 +110,9 @@ class _RichProgress:
     def update(self, done: int, values: Mapping[str, float] | None = None) -> None:
         self.bar.update(self.task, completed=done, values=_format(values))
 
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 class _PlainProgress:
     def __init__(self, terminal: Terminal, label: str, total: int, every: float = 10.0) -> None:
@@ -122,6 +128,9 @@ class _PlainProgress:
             self.last = now
             line = f"  {self.label} {done}/{self.total} {_format(values)}".rstrip()
             self.terminal.say(line + self._remaining(now, done))
+
+    def say(self, text: str) -> None:
+        self.terminal.say(text)
 
     def _remaining(self, now: float, done: int) -> str:
         since, begun = self.first or (now, done)

@@ -49,27 +49,35 @@ def scatter(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_curves(path: Path, values: Mapping[str, np.ndarray]) -> None:
+def save_curves(
+    path: Path,
+    values: Mapping[str, np.ndarray],
+    measured: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> None:
     """Draws what training recorded, in panels of the same kind, into a PNG file.
 
     Args:
         path: the file.
         values: name to float [steps]; names that end in "accuracy" share the second panel, in percent. From
             1,000 steps on, each point is the mean over a block of steps.
+        measured: further accuracies by name: after how many steps, and the values.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     rates = {name: series for name, series in values.items() if name.endswith("accuracy")}
     rest = {name: series for name, series in values.items() if name not in rates}
-    panels = [(title, group) for title, group in (("loss", rest), ("accuracy", rates)) if group]
+    groups = [("loss", rest, dict[str, tuple[np.ndarray, np.ndarray]]()), ("accuracy", rates, measured or {})]
+    panels = [panel for panel in groups if panel[1] or panel[2]]
     figure = Figure(figsize=(8, 3.2 * len(panels)), dpi=100, layout="constrained")
-    for number, (title, group) in enumerate(panels, 1):
+    for number, (title, group, points) in enumerate(panels, 1):
         axes = figure.add_subplot(len(panels), 1, number, xlabel="step", ylabel=title)
         for name, series in group.items():
             steps, means = _in_blocks(np.asarray(series, np.float64))
             whole = name.endswith("/loss")
             axes.plot(steps, means, label=name, linewidth=1.5 if whole else 0.8)
+        for name, (steps, shares) in points.items():
+            axes.plot(steps, shares, label=name, linewidth=1.5, marker=".")
         if group is rates:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.legend(fontsize="small")

@@ -1,4 +1,8 @@
-"""One process for all tests: TensorFlow is imported once, with two logical CPU devices for replicas."""
+"""One process for all tests: TensorFlow is imported once, with two logical CPU devices for replicas.
+
+GPUs are hidden from the tests and from the commands that they start: two replicas then are logical CPU
+devices on a machine with no, one or two GPUs, and a test that asks for the same bits gets them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 from ssgan_tf.training.strategy import make_logical_cpus
 

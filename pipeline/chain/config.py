@@ -54,7 +54,10 @@ else:
     )
 
 
-EXCLUSIVE = (("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),)
+EXCLUSIVE = (
+    ("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),
+    ("train.steps", "train.epochs"),
+)
 """Settings of which one is given: on the command line it takes the place of another of a layer below."""
 OF_THE_DATA = tuple(
     f"data.{name}" for name in ("labels", "test_labels", "labelled_keys", "classes", "unlabelled_folders")
@@ -155,6 +158,8 @@ def check_together(config: RunConfig) -> None:
         raise UsageError("give either data.labels_per_class or data.labeled_rate, not both.")
     if config.data.labelled_keys and (config.data.labels_per_class or config.data.labeled_rate):
         raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
+    if config.train.epochs is not None and (config.train.steps is not None or "steps" in config.recipe):
+        raise UsageError("give either train.epochs or a number of steps, not both.")
     if config.seed + config.draws - 1 > LARGEST_SEED:
         raise UsageError(
             f"draw i uses seed + i, which may be {LARGEST_SEED} at most; got seed {config.seed} and "

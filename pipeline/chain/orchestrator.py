@@ -149,6 +149,8 @@ def execute_all(
     nodes: Sequence[Node], terminal: Terminal, force: Collection[str] = ()
 ) -> list[tuple[Node, dict[str, Any]]]:
     """Executes a plan in order; returns each node with its summary."""
+    for node in nodes:
+        node.prepare()
     return [(node, execute(node, terminal, force)) for node in nodes]
 
 

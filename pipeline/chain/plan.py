@@ -64,6 +64,7 @@ class Node:
         fold: of the draw; None: the whole.
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
+        prepare: does what must be done before any node runs.
         also: why it would run although its result is there.
         inputs: what it reads, by the keyword of the stage's `run`.
     """
@@ -78,6 +79,7 @@ class Node:
     fold: int | None = None
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = field(default=lambda: None, repr=False)
     also: tuple[str, ...] = ()
     inputs: Mapping[str, Input] = field(default_factory=dict)
 
@@ -248,6 +250,7 @@ def plan_stage(
         fold=fold,
         publishes=stage.publishes(settings),
         origin=origin,
+        prepare=lambda: stage.prepare(settings),
         also=tuple(stage.why_again(settings, folder, fingerprint.digest)),
         inputs=inputs | {f"{FOLD}-{number}": item for number, item in enumerate(pooled)},
     )

@@ -52,7 +52,7 @@ def _background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict
 
 
 def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
-    from pipeline.stages.train.stage import in_full
+    from pipeline.stages.train.planned import in_full
 
     return in_full(settings, recipe_settings)
 
@@ -71,6 +71,16 @@ def _all_publish(settings: Any) -> bool:
 
 def _chief_publishes(settings: Any) -> bool:
     return is_chief(settings, os.environ)
+
+
+def _nothing(settings: Any) -> None:
+    pass
+
+
+def _prepare_devices(settings: Any) -> None:
+    from ssgan_tf.training.strategy import prepare_devices
+
+    prepare_devices(settings.strategy, settings.replicas)
 
 
 def _nothing_more(settings: Any, folder: Path, content: str) -> list[str]:
@@ -109,6 +119,7 @@ class Stage:
         keeps: what of the returned summary goes into the manifest.
         code: modules besides its own that it imports by computed names.
         publishes: False in a process that only helps another one, which publishes.
+        prepare: does what must be done before any stage of the process starts.
         why_again: of settings, the result's folder and the fingerprint's digest: why the stage would run
             although the result that is there has that fingerprint. Raises where it must not run at all.
     """
@@ -133,6 +144,7 @@ class Stage:
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = field(default=dict, repr=False)
     code: tuple[str, ...] = ()
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
+    prepare: Callable[[Any], None] = field(default=_nothing, repr=False)
     why_again: Callable[[Any, Path, str], list[str]] = field(default=_nothing_more, repr=False)
 
     @property
@@ -201,6 +213,7 @@ STAGES = (
             "train.recipe",
             "train.preset",
             "train.steps",
+            "train.epochs",
             "train.batch_size",
             "train.strategy",
             "train.replicas",
@@ -215,6 +228,7 @@ STAGES = (
         resolve=_trained_with,
         resumes_from=CHECKPOINTS,
         publishes=_chief_publishes,
+        prepare=_prepare_devices,
     ),
     Stage(
         name="evaluate",

@@ -183,6 +183,7 @@ def _training(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
         manifest = read_manifest(folder)
         with np.load(folder / HISTORY, allow_pickle=False) as history:
             seconds = float(history["call_seconds"].sum())
+            epochs = _epochs(history)
         found.append(
             {
                 "recipe": recipe,
@@ -190,9 +191,30 @@ def _training(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
                 "parameters": manifest.summary["parameters"] if manifest else {},
                 "seconds": seconds,
                 "curves": data_uri((folder / CURVES).read_bytes()),
+                "epochs": epochs,
             }
         )
     return found
+
+
+def _epochs(history: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of what a training recorded by epoch: losses, and accuracies as shares of 1."""
+    import numpy as np
+
+    names, first = history["names"].tolist(), int(history["first_step"])
+    columns = [number for number, name in enumerate(names) if name.endswith(("/loss", "accuracy"))]
+    measured = dict(zip(history["validation_steps"].tolist(), history["validation_accuracy"], strict=True))
+    rows, begun = [], 0
+    for title, end in zip(history["period_titles"].tolist(), history["period_ends"].tolist(), strict=True):
+        steps = history["values"][max(0, begun - first) : max(0, end - first)]
+        if len(steps):
+            means: list[float | None] = [float(np.mean(steps[:, i], dtype=np.float64)) for i in columns]
+            if measured:
+                means.append(float(measured[end][0]) if end in measured else None)
+            rows.append((title, end, means))
+        begun = end
+    heads = [names[column] for column in columns] + (["validation/accuracy"] if measured else [])
+    return {"heads": heads, "rows": rows}
 
 
 def _repeat(config: RunConfig, trained: Path) -> dict[str, Any]:

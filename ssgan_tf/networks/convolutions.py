@@ -7,7 +7,8 @@ they overlap. A kernel that is no multiple of s is filled up with zeros.
 
 That pays where the patches are small (few channels), do not overlap (r = 1) or are few (tiny maps):
 measured on two cores, the gradient to a one-channel image takes a fifth of the time, those of a 3x3
-convolution on 4x4 pixels half. Elsewhere, and outside of training, the plain convolution is used.
+convolution on 4x4 pixels half. Elsewhere, outside of training, and with a GPU (`ssgan_tf/devices.py`), the
+plain convolution is used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+from ssgan_tf.devices import convolves_by_products
 
 # patches of at most this many values count as small
 SMALL_PATCH = 64
@@ -31,7 +34,7 @@ class Conv2D(keras.layers.Conv2D):
         """Maps [B, H, W, C] to [B, H', W', filters]."""
         kernel = tf.convert_to_tensor(self.kernel)
         side, stride = self.kernel_size[0], self.strides[0]
-        if training and _square(self) and _conv_pays(inputs.shape, side, stride, self.padding):
+        if training and _may_be_product(self) and _conv_pays(inputs.shape, side, stride, self.padding):
             return _finish(self, *_conv_by_blocks(inputs, kernel, stride, self.padding))
         return _finish(self, tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper()))
 
@@ -45,7 +48,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         side, stride = self.kernel_size[0], self.strides[0]
         height, width = inputs.shape[1], inputs.shape[2]
         grown = max(side - stride, 0) if self.padding == "valid" else 0
-        if training and _square(self) and _deconv_pays(kernel.shape, height * width, stride):
+        if training and _may_be_product(self) and _deconv_pays(kernel.shape, height * width, stride):
             before = (side - stride) // 2 if self.padding == "same" else 0
             size = (height * stride + grown, width * stride + grown)
             return _deconv_by_blocks(self, inputs, kernel, before, size)
@@ -66,9 +69,10 @@ def _finish(layer: Any, out: tf.Tensor, shape: Sequence[int] | None = None) -> t
     return out if shape is None else tf.reshape(out, shape)
 
 
-def _square(layer: Any) -> bool:
+def _may_be_product(layer: Any) -> bool:
     return (
-        len({*layer.kernel_size}) == len({*layer.strides}) == 1
+        convolves_by_products()
+        and len({*layer.kernel_size}) == len({*layer.strides}) == 1
         and layer.data_format == "channels_last"
         and {*layer.dilation_rate} == {1}
         and layer.kernel_size[0] >= layer.strides[0]

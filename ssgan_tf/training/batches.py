@@ -96,6 +96,11 @@ class MemoryBatches:
             self.labels = tf.constant(labels)
             self.labelled = tf.constant(labelled_rows(labels, streams), tf.int64)
 
+    @property
+    def count(self) -> int:
+        """Number of training images."""
+        return int(self.images.shape[0])
+
     def local(self, step: StepContext, element: None = None) -> dict[str, Batch]:
         """Gathers this replica's batch of every stream, in the graph."""
         batches = {}

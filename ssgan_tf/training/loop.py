@@ -5,7 +5,7 @@
 
 Inside a step each update of the recipe is one forward pass, one gradient for each network that it
 trains, and one optimizer step each; the weight averages follow. Outside, every interval has its own
-action (`summaries.py`, `checkpoints.py`), and nothing of it changes a weight.
+action (`watch.py`, `checkpoints.py`), and nothing of it changes a weight.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ from ssgan_tf.systems.recipe import Losses, System
 from ssgan_tf.training.averages import copy_weights, update_averages, update_rate
 from ssgan_tf.training.batches import check_batch_sizes
 from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimizer_variables
-from ssgan_tf.training.guards import CollapseGuard, check_losses, check_variables_finite, writable
+from ssgan_tf.training.epochs import periods_of
+from ssgan_tf.training.guards import check_losses, check_variables_finite, writable
+from ssgan_tf.training.held_out import HeldOut
 from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
-from ssgan_tf.training.summaries import SAMPLE_SEED, Summaries
+from ssgan_tf.training.summaries import Summaries
+from ssgan_tf.training.watch import OnEpoch, Watch
 
 
 class Loop:
@@ -43,6 +46,7 @@ class Loop:
         options: intervals and counts.
         seed: of initial weights and of all randomness of the steps.
         folder: gets `checkpoints/`, `events/` and `samples/`.
+        held_out: measures the accuracy on images that are not trained on; None: nothing does.
 
     In a run of several processes only the chief reads and writes `folder`.
     """
@@ -56,6 +60,7 @@ class Loop:
         *,
         seed: int,
         folder: Path,
+        held_out: HeldOut | None = None,
     ) -> None:
         check_batch_sizes(system.streams(), strategy.num_replicas_in_sync)
         self.system, self.batches, self.strategy = system, batches, strategy
@@ -75,8 +80,17 @@ class Loop:
         self.checkpoints = Checkpoints(
             self.folder / CHECKPOINTS, self._state(), options.keep_checkpoints, write
         )
+        periods = periods_of(batches.count, system.settings.batch_size, options.steps)
         self.summaries = Summaries(
-            self.folder, system, write, {**asdict(options), "seed": seed, "dtype": system.dtype}
+            self.folder, system, write, {**asdict(options), "seed": seed, "dtype": system.dtype}, periods
+        )
+        self.watch = Watch(
+            *(system, self.networks, self.averages, self.optimizers),
+            summaries=self.summaries,
+            periods=periods,
+            options=options,
+            real=self.first_images,
+            held_out=held_out,
         )
         self.names: list[str] = []
         self._run_steps = tf.function(self._steps, reduce_retracing=True)
@@ -170,6 +184,7 @@ class Loop:
         on_progress: Callable[[int, dict[str, float]], None] | None = None,
         stop: threading.Event | None = None,
         on_warning: Callable[[str], None] | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> int:
         """Trains from the newest whole checkpoint (or the start) to `options.steps`.
 
@@ -177,6 +192,7 @@ class Loop:
             on_progress: called after every call with the step reached and the latest values.
             stop: when set, a checkpoint is written and the run ends early.
             on_warning: is told of damaged checkpoints passed over, and once of each sign of collapse.
+            on_epoch: is called where epochs end, with the means over their steps (`Watch.begin`).
 
         Returns:
             The step reached.
@@ -187,36 +203,35 @@ class Loop:
             WorkerLost: another process of the run ended.
         """
         with writable(self.folder):
-            return self._run(on_progress, stop, on_warning)
+            return self._run(on_progress, stop, on_warning, on_epoch)
 
     def _run(
         self,
         on_progress: Callable[[int, dict[str, float]], None] | None,
         stop: threading.Event | None,
         on_warning: Callable[[str], None] | None,
+        on_epoch: OnEpoch | None,
     ) -> int:
-        guard = CollapseGuard(on_warning)
         if self.replicas.chief:
             self.checkpoints.restore(on_warning)
         broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
-        self.summaries.begin(self.networks, step, self.optimizers, self.first_images, on_warning)
+        self.watch.begin(step, on_warning, on_epoch)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
         while step < options.steps and not (stop and stop.is_set()):
-            count = options.until_next_action(step)
-            with self.summaries.timed(count):
+            count = self.watch.steps_until_due(step)
+            with self.watch.timed(step, count):
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
                 history, waited = self._call(*arguments, iterator)
             check_losses(step, self.names, history, self.checkpoints.latest)
-            guard.losses(step + count, self.names, history)
-            self.summaries.losses(step, self.names, history)
-            self.summaries.data_wait(step + count, float(waited) / count)
             step += count
             self.step.assign(step)
+            self.watch.after(step, self.names, history, float(waited))
             latest = dict(zip(self.names, history[-1].tolist(), strict=True))
             if on_progress:
                 on_progress(step, latest | {"examples/s": self.summaries.examples_per_second})
-            self._act(step, guard)
+            if step % options.checkpoint_every == 0 or step == options.steps:
+                self._save(step)
         if step < options.steps and step % options.checkpoint_every:
             self._save(step)
         self.checkpoints.tidy(step)
@@ -234,26 +249,6 @@ class Loop:
                 f"another worker was lost between steps {int(first)} and {int(first + count)}; start all "
                 "workers again to continue from the last checkpoint."
             ) from error
-
-    def _act(self, step: int, guard: CollapseGuard) -> None:
-        options = self.options
-        last = step == options.steps
-        if step % options.histogram_every == 0 or last:
-            self.summaries.histograms(step, self.networks)
-        if step % options.image_every == 0 or last:
-            self.summaries.samples(step, self.averages)
-            self._look_for_collapse(step, guard)
-        if step % options.checkpoint_every == 0 or last:
-            self._save(step)
-
-    def _look_for_collapse(self, step: int, guard: CollapseGuard) -> None:
-        if self.system.generator is not None:
-            made = self.system.generate(self.averages, self.system.latent(64, SAMPLE_SEED))
-            guard.generated(
-                step,
-                self.system.vectors(np.asarray(made)),
-                self.system.vectors(np.asarray(self.first_images)),
-            )
 
     def _save(self, step: int) -> None:
         check_variables_finite(step, self._state(), self.checkpoints.latest)

@@ -21,11 +21,20 @@ class LoopOptions:
     histogram_every: int = setting(500, "steps between weight histograms", at_least(1), affects_result=False)
     image_every: int = setting(500, "steps between sample grids", at_least(1), affects_result=False)
     checkpoint_every: int = setting(500, "steps between checkpoints", at_least(1), affects_result=False)
+    validation_every: int = setting(
+        100,
+        "steps between measurements of the accuracy on a validation split",
+        at_least(1),
+        affects_result=False,
+    )
     keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1), affects_result=False)
     average_decay: float = setting(0.999, "decay of the weight average", decay())
 
     def until_next_action(self, step: int) -> int:
         """How many steps from `step` one call may run before something is due."""
-        intervals = (self.summary_every, self.histogram_every, self.image_every, self.checkpoint_every)
+        intervals = (
+            *(self.summary_every, self.histogram_every, self.image_every),
+            *(self.checkpoint_every, self.validation_every),
+        )
         due = min(every - step % every for every in intervals)
         return min(due, self.steps_per_call, self.steps - step)

@@ -1,4 +1,8 @@
-"""Distribution strategies by name, and the logical devices that stand in for GPUs on a CPU."""
+"""Distribution strategies by name, and the logical devices that stand in for GPUs on a CPU.
+
+Logical CPU devices share the same cores: two replicas on them train no faster than one. They are good for
+trying out that a recipe trains on several replicas, before it does so on GPUs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ssgan_tf.devices import visible_gpus
 from ssgan_tf.errors import UsageError
 from ssgan_tf.training.cluster import place_in, read_tf_config
 
@@ -26,7 +31,8 @@ def make_strategy(
     Args:
         name: "default" (one device), "mirrored" (all GPUs, or logical CPU devices), or "multiworker"
             (processes, each with all its GPUs or one CPU device).
-        replicas: number of replicas of mirrored; default: all GPUs, or 2 without any.
+        replicas: number of replicas of mirrored, each on a GPU of its own; default: all GPUs. Without any
+            GPU that many logical CPU devices are made; default: 2.
         workers: host:port of every worker; without them multiworker reads TF_CONFIG.
         worker_index: which of the workers this process is; 0 is the chief.
 
@@ -34,25 +40,34 @@ def make_strategy(
         UsageError: unknown name, more replicas than GPUs, or the devices were fixed before.
     """
     if name == "default":
-        if replicas not in (None, 1):
-            raise UsageError(f"train.replicas={replicas} needs train.strategy=mirrored.")
+        count_replicas(name, replicas)
         return tf.distribute.get_strategy()
     if name == "multiworker":
         return _multiworker(workers, worker_index)
     if name != "mirrored":
         raise UsageError(f"train.strategy must be default, mirrored or multiworker; got {name!r}.")
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        count = replicas or len(gpus)
-        if count > len(gpus):
-            raise UsageError(f"train.replicas={count}, but this machine has {len(gpus)} GPUs.")
-        return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(count)])
-    count = replicas or DEFAULT_CPU_REPLICAS
+    count = count_replicas(name, replicas)
+    if gpus := visible_gpus():
+        return tf.distribute.MirroredStrategy(gpus[:count])
     make_logical_cpus(count)
     return tf.distribute.MirroredStrategy(
         [f"CPU:{i}" for i in range(count)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
+
+
+def prepare_devices(name: str, replicas: int | None = None) -> None:
+    """Checks the number of replicas, and makes the logical CPU devices before anything starts the CPU.
+
+    Args:
+        name, replicas: as for `make_strategy`.
+
+    Raises:
+        UsageError: see `make_strategy`.
+    """
+    count = count_replicas(name, replicas)
+    if name == "mirrored" and not visible_gpus():
+        make_logical_cpus(count)
 
 
 def count_replicas(name: str, replicas: int | None = None, processes: int = 1) -> int:
@@ -61,13 +76,31 @@ def count_replicas(name: str, replicas: int | None = None, processes: int = 1) -
     Args:
         name, replicas: as for `make_strategy`.
         processes: of multiworker.
+
+    Raises:
+        UsageError: more replicas than there are GPUs, where there is one, or several without mirrored.
     """
     if name == "default":
+        if replicas not in (None, 1):
+            raise UsageError(f"train.replicas={replicas} needs train.strategy=mirrored.")
         return 1
-    gpus = len(tf.config.list_physical_devices("GPU"))
+    gpus = len(visible_gpus())
     if name == "multiworker":
         return processes * max(1, gpus)
+    if gpus and replicas and replicas > gpus:
+        found = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
+        raise UsageError(
+            f"train.replicas={replicas}, but this machine has {found}, and each replica has one of its own. "
+            "To try replicas out on the CPU, hide the GPUs: CUDA_VISIBLE_DEVICES=-1."
+        )
     return replicas or gpus or DEFAULT_CPU_REPLICAS
+
+
+def device_names(strategy: tf.distribute.Strategy) -> list[str]:
+    """The devices of this process that a strategy trains on."""
+    if isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy):
+        return list(strategy.extended.worker_devices)
+    return (visible_gpus() or ["CPU:0"])[:1]
 
 
 def _multiworker(

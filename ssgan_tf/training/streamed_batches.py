@@ -49,6 +49,11 @@ class StreamedBatches:
             raise DataError("the training split holds no image.")
         self.labelled = tf.constant(labelled_rows(self.index.labels, streams), tf.int64)
 
+    @property
+    def count(self) -> int:
+        """Number of training images."""
+        return len(self.index.labels)
+
     def elements(self, first_step: int) -> tf.data.Dataset:
         """Yields, from `first_step` on, for every stream the images and labels of this process."""
         steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)

@@ -1,8 +1,9 @@
-"""What is seen of a run: losses of every step, weight histograms, samples, speed, settings.
+"""What is seen of a run: losses of every step and epoch, weights, samples, networks, speed, settings.
 
 folder/events.out.*    for TensorBoard, which calls a run by its folder
+                       and sorts by name: the losses of all networks (`Loss`) come first
 folder/samples         what the generator makes of the same latent vectors, PNG
-folder/history.npz     `names`, `values` [steps, names], and per call `call_steps`, `call_seconds`
+folder/history.npz     see `history.py`
 folder/losses.png      the history as curves, when the run ends
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ from tensorboard.plugins.scalar.summary import scalar_pb
 from ssgan_tf.file_names import CURVES, HISTORY
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
+from ssgan_tf.training.epochs import Period
+from ssgan_tf.training.held_out import Accuracy
 from ssgan_tf.training.history import History
+from ssgan_tf.training.network_views import network_graph, weight_names
 
 SAMPLE_SEED = 20161112
 
@@ -38,6 +42,7 @@ class Summaries:
         system: draws the pictures, and gives settings and batch sizes.
         write: False writes nothing.
         configuration: settings of the loop, shown beside those of the recipe.
+        periods: the run's epochs.
     """
 
     def __init__(
@@ -46,11 +51,12 @@ class Summaries:
         system: System,
         write: bool = True,
         configuration: Mapping[str, Any] | None = None,
+        periods: Sequence[Period] = (),
     ) -> None:
         self.folder, self.system, self.write = Path(folder), system, write
         self.configuration = flat_settings(system.settings) | dict(configuration or {})
         self.examples_per_second = 0.0
-        self.history = History(self.folder / HISTORY)
+        self.history = History(self.folder / HISTORY, periods)
         self._examples = sum(stream.batch_size for stream in system.streams().values())
         self._writer: tf.summary.SummaryWriter | None = None
         self._optimizers: Mapping[str, keras.optimizers.Optimizer] = {}
@@ -61,6 +67,7 @@ class Summaries:
     def begin(
         self,
         networks: Networks,
+        averages: Networks,
         step: int,
         optimizers: Mapping[str, keras.optimizers.Optimizer],
         real: tf.Tensor,
@@ -71,6 +78,7 @@ class Summaries:
 
         Args:
             networks: whose weights the first histograms show.
+            averages: which make the first samples.
             step: where the run stands; the history is cut there.
             optimizers: whose learning rates are shown.
             real: training images uint8 [N, H, W, C], for pictures that compare.
@@ -91,32 +99,9 @@ class Summaries:
                         for key, value in self.configuration.items()
                     }
                 )
-                tf.summary.graph(self._forward_graph(networks, real))
+                tf.summary.graph(network_graph(self.system, networks))
             self.histograms(0, networks)
-            self.samples(0, networks)
-
-    def _forward_graph(self, networks: Networks, real: tf.Tensor) -> tf.Graph:
-        system = self.system
-
-        def scoped(name: str) -> Callable[..., Any]:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                with tf.name_scope(name):
-                    return networks[name](*args, **kwargs)
-
-            return call
-
-        named: Any = {name: scoped(name) for name in networks}
-
-        @tf.function
-        def forward(images: tf.Tensor) -> list[tf.Tensor]:
-            outputs = [system.real_score(named, images)]
-            if system.classifier is not None:
-                outputs.append(system.class_logits(named, images))
-            if system.generator is not None:
-                outputs.append(system.generate(named, system.latent(1, SAMPLE_SEED)))
-            return outputs
-
-        return forward.get_concrete_function(real[:1]).graph
+            self.samples(0, averages)
 
     @contextmanager
     def timed(self, count: int) -> Iterator[None]:
@@ -134,7 +119,7 @@ class Summaries:
             return
         self.history.add(names, history, self._seconds)
         # one event a step: tf.summary.scalar costs a third of a millisecond for each value
-        event = Summary(value=[scalar_pb(name, 0.0).value[0] for name in names])
+        event = Summary(value=[scalar_pb(_tag(name), 0.0).value[0] for name in names])
         step = first_step + len(history)
         with self._writer.as_default():
             for row, values in enumerate(history):
@@ -156,14 +141,38 @@ class Summaries:
             with self._writer.as_default(step=step):
                 tf.summary.scalar("speed/data_wait_seconds_per_step", seconds)
 
+    def epoch(self, period: Period) -> dict[str, float]:
+        """Writes the means over a period that ends now, at the number of its last epoch; returns them."""
+        if self._writer is None:
+            return {}
+        means = self.history.means(period)
+        with self._writer.as_default(step=period.last_epoch):
+            for name, value in means.items():
+                tf.summary.scalar(f"epoch/{name}", value)
+        return means
+
+    def validation(self, step: int, accuracy: Accuracy) -> None:
+        """Writes the accuracy on held-out images after `step` steps."""
+        if self._writer is None:
+            return
+        self.history.add_validation(step, *accuracy)
+        self.scalars(step, {f"validation/accuracy_{k}": v for k, v in accuracy._asdict().items()})
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes single values by their names."""
+        if self._writer is not None:
+            with self._writer.as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(name, value)
+
     def histograms(self, step: int, networks: Networks) -> None:
         """Writes a histogram of every weight of every network, named so that losses come first on a page."""
         if self._writer is None:
             return
         with self._writer.as_default(step=step):
             for name, network in networks.items():
-                for number, variable in enumerate(network.variables):
-                    tf.summary.histogram(f"weights/{name}/{number:03d}_{variable.name}", variable.value)
+                for weight, variable in zip(weight_names(network), network.variables, strict=True):
+                    tf.summary.histogram(f"weights/{name}/{weight}", variable.value)
 
     def samples(self, step: int, networks: Networks) -> None:
         """Writes the system's picture of what it makes of the same latent vectors each time."""
@@ -188,7 +197,18 @@ class Summaries:
         self._writer.close()
         self.history.save()
         if self.history.steps:
-            save_curves(self.folder / CURVES, self.history.series())
+            save_curves(self.folder / CURVES, self.history.series(), self._held_out())
+
+    def _held_out(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        steps, values = self.history.validation()
+        names = (f"validation/accuracy_{name}" for name in Accuracy._fields)
+        return {name: (steps, column) for name, column in zip(names, values.T, strict=True) if len(steps)}
+
+
+def _tag(name: str) -> str:
+    # TensorBoard sorts groups by their names, capitals first
+    network, _, kind = name.rpartition("/")
+    return f"Loss/{network}" if kind == "loss" else name
 
 
 def flat_settings(settings: Any) -> dict[str, Any]:

@@ -67,6 +67,18 @@ def test_report_says_what_the_files_say(finished, read_json):
         assert re.search(cells, (finished / "report.html").read_text())
 
 
+def test_training_is_told_by_epoch(finished):
+    text = (finished / "report.html").read_text()
+    for place in ("ssgan", "ssgan/supervised"):
+        with np.load(finished / "seed-0" / place / "train" / "history.npz") as history:
+            # 20 steps of 64 out of 1,438 images
+            assert history["period_titles"].tolist() == ["epoch 1/0.9 (87 % of it)"]
+            loss = history["values"][:, history["names"].tolist().index("discriminator/loss")]
+        assert "<td>epoch 1/0.9 (87 % of it)</td><td>20</td>" in text
+        assert f"<td>{np.mean(loss, dtype=np.float64):.4g}</td>" in text
+    assert "There is no validation split here" in page_of(finished).text
+
+
 def test_paired_answers_are_compared_image_by_image(finished):
     text = (finished / "report.html").read_text()
     for seed in (0, 1):

@@ -181,3 +181,13 @@ def test_what_is_no_section_is_refused(override):
 def test_temperatures_are_finite(setting, value):
     with pytest.raises(UsageError, match="a number above 0"):
         load_config(overrides=[f"{setting}={value}"])
+
+
+def test_epochs_take_the_place_of_the_steps_of_a_file_and_the_other_way_round(tmp_path):
+    file = tmp_path / "run.yaml"
+    for given, other in (("steps", "epochs"), ("epochs", "steps")):
+        file.write_text(f"train:\n  {given}: 30\n")
+        train = load_config(file=file, options={f"train.{other}": "7"}).train
+        assert getattr(train, other) == 7 and getattr(train, given) is None
+    with pytest.raises(UsageError, match="either train.epochs or a number of steps"):
+        load_config(options={"train.epochs": "7", "train.steps": "3"})

@@ -1,6 +1,7 @@
 """Progress where there is no terminal: plain lines, not too many, with the time that is left."""
 
 import io
+import re
 
 import pytest
 
@@ -41,6 +42,23 @@ def test_time_left_goes_by_the_steps_since_this_process_began(shown):
 
 def test_a_long_wait_is_told_in_hours(shown):
     assert shown([(0, 1), (20, 2)], 1802)[-1].endswith(", 10:00:00 left")
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+def test_a_line_stays_beside_the_progress_as_it_was_given(interactive):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return interactive
+
+    text = "  epoch 3/2.4 (40 % of it): [bold] loss 1.2" + ", and so on" * 20
+    stream = Screen()
+    with Terminal(stream).progress("train gan", 2) as progress:
+        progress.update(1, {"gan/loss": 0.5})
+        progress.say(text)
+        progress.update(2)
+    assert text in [
+        line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()).splitlines()
+    ]
 
 
 def test_nothing_is_left_at_the_end_and_quiet_is_quiet(shown):

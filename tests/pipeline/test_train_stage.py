@@ -19,12 +19,14 @@ from pipeline.errors import (
     message,
 )
 from pipeline.stages.train import stage as train
+from pipeline.stages.train.planned import check_training, in_full
 from pipeline.stages.train.settings import TrainConfig
-from pipeline.stages.train.stage import check_training, in_full
+from pipeline.stages.train.stage import epoch_in_words
 from pipeline.terminal import Terminal
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
 from ssgan_tf.training.options import LoopOptions
+from ssgan_tf.training.trained import TrainingRecord
 
 
 def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
@@ -43,16 +45,9 @@ def described(classes=("cat", "dog"), count=40, labelled=20, shape=(8, 8, 1)):
         ({"recipe": "supervised"}, {}, {"classes": ("cat",)}, DataError, "one class only: 'cat'"),
         ({}, {}, {"count": 0, "labelled": 0}, DataError, "holds no image"),
         ({}, {}, {"labelled": 0}, NoLabels, "has a label, and recipe ssgan trains on labelled images"),
-        ({"strategy": "mirrored", "replicas": 3}, {}, {}, UsageError, "32 .* divided among 3 replicas"),
-        ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, {}, UsageError, r"7 \(labelled\)"),
-        ({"strategy": "mirrored", "batch_size": 15}, {}, {}, UsageError, "15 .* divided among 2"),
-        (
-            {"strategy": "multiworker", "workers": "a:1,b:1,c:1", "worker_index": 0},
-            {},
-            {},
-            UsageError,
-            "32 .* divided among 3 replicas",
-        ),
+        ({"replicas": 2}, {}, {}, UsageError, "replicas=2 needs train.strategy=mirrored"),
+        ({"epochs": 2, "steps": 7}, {}, {}, UsageError, "either train.epochs or a number of steps"),
+        ({"epochs": 2}, {"steps": 7}, None, UsageError, "either train.epochs or a number of steps"),
         (
             {"strategy": "multiworker", "workers": "a:1,b:1"},
             {},
@@ -104,6 +99,69 @@ def test_few_images_are_shown_200_times_by_default_and_as_often_to_the_baseline(
         assert (whole.settings.steps, whole.settings.batch_size) == (3283, 128)
         many = check_training(TrainConfig(recipe=recipe), settings, described(count=1437))
         assert many.settings == check_training(TrainConfig(recipe=recipe), settings).settings
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "sizes"),
+    [
+        ({"strategy": "mirrored", "replicas": 3}, {}, (63, 33)),
+        ({"strategy": "mirrored", "replicas": 5}, {}, (65, 30)),
+        ({"strategy": "mirrored", "replicas": 6}, {"labelled_batch": 0}, (66, 0)),
+        ({"strategy": "mirrored", "replicas": 7, "batch_size": 2}, {}, (7, 35)),
+        ({"strategy": "mirrored", "replicas": 2}, {"labelled_batch": 7}, (64, 8)),
+        ({"strategy": "multiworker", "workers": "a:1,b:1,c:1", "worker_index": 0}, {}, (63, 33)),
+    ],
+)
+def test_batches_become_the_nearest_that_the_replicas_can_share_and_that_is_said(config, settings, sizes):
+    wanted = {
+        "batch_size": config.get("batch_size", 64),
+        "labelled_batch": settings.get("labelled_batch", 32),
+    }
+    for recipe, more in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
+        planned = check_training(TrainConfig(recipe=recipe, **config), settings | more, described(count=1437))
+        described_settings = planned.recipe.describe(planned.settings)
+        assert (described_settings["batch_size"], described_settings["labelled_batch"]) == sizes
+        changed = {name for name, size in zip(wanted, sizes, strict=True) if size != wanted[name]}
+        said = planned.remarks(40)
+        assert all(any(f"recipe.{name} is" in line for line in said) for name in changed)
+        assert len(planned.other_batches) == len(changed)
+
+
+def test_epochs_become_steps_and_as_many_for_the_baseline():
+    data = described(count=1000)
+    for recipe, more in (("ssgan", {}), ("supervised", {"of": "ssgan"}), ("gan", {})):
+        config = TrainConfig(recipe=recipe, epochs=3, batch_size=64)
+        # 46 steps show 2,944 images
+        planned = check_training(config, more, data)
+        assert planned.settings.steps == planned.options.steps == 47 and not planned.fewer_steps
+    # what is asked for is not cut to 200 passes
+    few = check_training(TrainConfig(epochs=500, batch_size=64), {}, described(count=64))
+    assert few.settings.steps == 500
+    # the batch that the replicas share counts
+    config = TrainConfig(epochs=3, batch_size=64, strategy="mirrored", replicas=3)
+    assert check_training(config, {}, data).settings.steps == -(-3000 // 63)
+
+
+def test_an_epoch_is_told_in_one_line():
+    values = {
+        "discriminator/real": 1.0,
+        "discriminator/labelled_accuracy": 0.978,
+        "discriminator/loss": 1.23456,
+        "generator/loss": 0.5,
+        "validation/accuracy": 0.9,
+    }
+    assert epoch_in_words(values) == (
+        "discriminator loss 1.235, generator loss 0.5, training-batch accuracy 97.8 %, "
+        "validation accuracy 90.0 %"
+    )
+
+
+def test_a_training_is_not_continued_with_another_batch(tmp_path):
+    record = TrainingRecord("gan", {"batch_size": 64, "steps": 9}, (8, 8, 1), (), "float32", 0, {})
+    other = dataclasses.replace(record, settings={"batch_size": 63, "steps": 9})
+    train._check_continues(record, record)
+    with pytest.raises(UsageError, match="begun with recipe.batch_size 64; here it would be 63"):
+        train._check_continues(record, other)
 
 
 def test_defaults_of_the_loop_stand_in_one_place():

@@ -1,5 +1,6 @@
 """What a run leaves to look at, read back from the files."""
 
+import re
 import threading
 
 import numpy as np
@@ -18,7 +19,7 @@ from tests.ssgan_tf.recipe_fixtures import FORMS, IDS, batches_of, build
 STEPS = 12
 
 
-def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
+def run(recipe, folder, steps=STEPS, stop_at=None, on_epoch=None, **settings):
     system = build(recipe, steps=steps, **settings)
     options = LoopOptions(
         steps=steps, steps_per_call=3, histogram_every=6, image_every=4, checkpoint_every=6, summary_every=50
@@ -26,12 +27,12 @@ def run(recipe, folder, steps=STEPS, stop_at=None, **settings):
     batches = batches_of(system, recipe)
     loop = Loop(system, batches, make_strategy("default"), options, seed=1, folder=folder)
     stop = threading.Event()
-    loop.run(lambda step, _: stop.set() if step == stop_at else None, stop)
+    loop.run(lambda step, _: stop.set() if step == stop_at else None, stop, on_epoch=on_epoch)
     return loop
 
 
 def events_of(folder):
-    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "graph": 0})
     events.Reload()
     return events
 
@@ -48,26 +49,39 @@ def test_everything_of_a_run_is_written(recipe, settings, tmp_path):
     # every loss and accuracy of every step, the same numbers as in the history
     with np.load(tmp_path / "history.npz") as history:
         names, values = history["names"].tolist(), history["values"]
-        assert history["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+        # the steps whose movement is looked at, 6 and 12, stand alone
+        assert history["call_steps"].tolist() == [3, 4, 5, 6, 8, 11, 12]
         assert (history["call_seconds"] > 0).all()
+        titles, ends = history["period_titles"].tolist(), history["period_ends"].tolist()
+    # 64 images, 16 a step
+    assert titles == ["epoch 1/3", "epoch 2/3", "epoch 3/3"] and ends == [4, 8, 12]
     assert names == loop.names and values.shape == (STEPS, len(names))
     assert {f"{name}/loss" for name in loop.optimizers} <= set(names)
     for column, name in enumerate(names):
-        assert [step for step, _ in scalars(events, name)] == list(range(1, STEPS + 1))
-        np.testing.assert_array_equal([value for _, value in scalars(events, name)], values[:, column])
+        network, _, kind = name.rpartition("/")
+        tag = f"Loss/{network}" if kind == "loss" else name
+        assert [step for step, _ in scalars(events, tag)] == list(range(1, STEPS + 1))
+        np.testing.assert_array_equal([value for _, value in scalars(events, tag)], values[:, column])
+        means = values[:, column].reshape(3, 4).mean(1, dtype=np.float64)
+        assert scalars(events, f"epoch/{name}") == [(e, pytest.approx(m)) for e, m in enumerate(means, 1)]
+    # TensorBoard sorts by name
+    assert min(tags - {"_hparams_/session_start_info"}).startswith("Loss/")
     # every weight of every network
     for name, network in loop.networks.items():
-        for number, variable in enumerate(network.variables):
-            tag = f"weights/{name}/{number:03d}_{variable.name}"
+        drawn = sorted(tag for tag in tags if tag.startswith(f"weights/{name}/"))
+        assert len(drawn) == len(network.variables)
+        assert all(re.fullmatch(rf"weights/{name}/\d\d_[a-z0-9_]*[a-z2]/[a-z_]+", tag) for tag in drawn)
+        for tag in drawn:
             assert [event.step for event in events.Tensors(tag)] == [0, 6, 12], tag
+        for kind in ("gradient_norm", "update_to_weight"):
+            found = scalars(events, f"{kind}/{name}")
+            assert [step for step, _ in found] == [6, 12] and all(value > 0 for _, value in found)
         rate = loop.optimizers[name].learning_rate.numpy()
         assert scalars(events, f"learning_rate/{name}")[-1] == (STEPS, pytest.approx(rate))
-    assert len(scalars(events, "speed/examples_per_second")) == 5
-    # a page of TensorBoard goes by the names: losses come before the weights
-    assert max(names) < min(tag for tag in tags if tag.startswith("weights/"))
-    # both networks as one graph
-    scopes = {part for node in events.Graph().node for part in node.name.split("/")}
-    assert set(loop.networks) <= scopes
+    assert len(scalars(events, "speed/examples_per_second")) == 6
+    # the graph of all networks, each once
+    graph = tf.compat.v1.GraphDef.FromString(events.Graph().SerializeToString())
+    assert set(loop.networks) == {node.name.split("/")[0] for node in graph.node if "/" in node.name}
     # samples, as events and as files
     assert ("samples" in tags) == (loop.system.generator is not None)
     if loop.system.generator:
@@ -108,17 +122,28 @@ def test_pictures_come_from_the_same_latent_vectors(tmp_path):
     np.testing.assert_array_equal(picture, latest)
 
 
-def test_a_resumed_run_has_one_history(tmp_path):
-    whole = run("gan", tmp_path / "whole")
-    run("gan", tmp_path / "broken", stop_at=8)
-    resumed = run("gan", tmp_path / "broken")
+def test_a_resumed_run_has_one_history_and_the_same_means_of_its_epochs(tmp_path):
+    told = {"whole": {}, "broken": {}, "resumed": {}}
+
+    def teller(name):
+        return lambda period, means: told[name].update({period.title: means})
+
+    whole = run("gan", tmp_path / "whole", on_epoch=teller("whole"))
+    # within the second of three epochs
+    run("gan", tmp_path / "broken", stop_at=6, on_epoch=teller("broken"))
+    resumed = run("gan", tmp_path / "broken", on_epoch=teller("resumed"))
     assert resumed.names == whole.names
+    assert list(told["whole"]) == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert list(told["broken"]) == ["epoch 1/3"] and told["broken"] | told["resumed"] == told["whole"]
+    for name, values in whole.summaries.history.series().items():
+        means = [told["whole"][title][name] for title in told["whole"]]
+        assert means == values.reshape(3, 4).mean(1, dtype=np.float64).tolist()
     with (
         np.load(tmp_path / "whole" / "history.npz") as first,
         np.load(tmp_path / "broken" / "history.npz") as second,
     ):
         np.testing.assert_array_equal(first["values"], second["values"])
-        assert second["call_steps"].tolist() == [3, 4, 6, 8, 11, 12]
+        assert second["call_steps"].tolist() == [3, 4, 5, 6, 8, 11, 12]
 
 
 def test_history_forgets_what_came_after_the_checkpoint(tmp_path):

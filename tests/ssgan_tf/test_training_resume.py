@@ -30,7 +30,7 @@ def test_same_seed_gives_the_same_bits(make_loop, state_of, tmp_path):
 def test_another_seed_gives_other_weights(make_loop, state_of, tmp_path):
     states = []
     for seed in (0, 1):
-        loop = make_loop(folder=tmp_path / str(seed), steps=2, seed=seed)
+        loop = make_loop("gan", hidden=16, folder=tmp_path / str(seed), steps=2, seed=seed)
         loop.run()
         states.append(state_of(loop))
     assert any(not np.array_equal(states[0][name], states[1][name]) for name in states[0])
@@ -70,18 +70,18 @@ def test_checkpoint_of_another_recipe_is_refused(make_loop, tmp_path):
 
 
 def test_damaged_checkpoint_is_refused(make_loop, tmp_path):
-    loop = make_loop(folder=tmp_path / "run", steps=2)
+    loop = make_loop("gan", hidden=16, folder=tmp_path / "run", steps=2)
     loop.run()
     data = next((tmp_path / "run" / "checkpoints").glob("*.data*"))
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 0xFF
     data.write_bytes(bytes(content))
     with pytest.raises(DataError, match="damaged"):
-        make_loop(folder=tmp_path / "run", steps=4).run()
+        make_loop("gan", hidden=16, folder=tmp_path / "run", steps=4).run()
 
 
 def test_old_checkpoints_are_removed(make_loop, tmp_path):
-    loop = make_loop(steps=12, options={"checkpoint_every": 2, "keep_checkpoints": 2})
+    loop = make_loop("gan", hidden=16, steps=12, options={"checkpoint_every": 2, "keep_checkpoints": 2})
     loop.run()
     kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("*.index"))
     assert kept == ["step-10.index", "step-12.index"]

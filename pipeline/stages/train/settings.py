@@ -21,6 +21,11 @@ class TrainConfig:
         affects_result=False,
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
+    epochs: int | None = setting(
+        None,
+        "instead of steps: passes over all training images; the baseline takes as many steps as its pair",
+        at_least(1),
+    )
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
     strategy: str = setting(
         "default",
@@ -31,8 +36,8 @@ class TrainConfig:
     )
     replicas: int | None = setting(
         None,
-        "of mirrored: how many of the GPUs take part (default: all), or without GPUs into how many devices "
-        "the CPU is split (default: 2)",
+        "of mirrored: how many of the GPUs take part, one each (default: all), or without GPUs into how many "
+        "logical devices the CPU is split, to try replicas out (default: 2)",
         at_least(1),
         group="devices",
     )
@@ -80,6 +85,7 @@ class TrainConfig:
         help=f"steps between sample grids; default: the preset's, or {LoopOptions.image_every}",
     )
     checkpoint_every: int = as_in(LoopOptions, "checkpoint_every")
+    validation_every: int = as_in(LoopOptions, "validation_every")
     keep_checkpoints: int = as_in(LoopOptions, "keep_checkpoints")
     memory_limit_mb: int = setting(
         4096,

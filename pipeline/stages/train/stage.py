@@ -2,143 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError, Interrupted, UsageError
+from pipeline.errors import Interrupted, UsageError
 from pipeline.interrupts import StopEvent, listening
+from pipeline.stages.train.planned import check_training, default_steps, system_of
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
-from ssgan_tf.training.options import LoopOptions
 
 if TYPE_CHECKING:
-    from ssgan_tf.records import DatasetInfo
-    from ssgan_tf.systems.recipe import Recipe, System
+    from ssgan_tf.systems.recipe import System
+    from ssgan_tf.training.epochs import Period
+    from ssgan_tf.training.trained import TrainingRecord
 
 ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
-SMALL = "small"
-# of a few photos, a longer training learns nothing new
-PASSES = 200
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What would be trained: the recipe, its settings and the loop's; whether few images cut the steps."""
-
-    recipe: Recipe
-    settings: Any
-    options: LoopOptions
-    fewer_steps: bool = False
-
-
-def check_training(
-    config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo | None = None
-) -> Planned:
-    """Checks all that can be known before the first step; builds no network and starts no device.
-
-    Where nothing says how large a batch is and how many steps there are, a recipe that classifies takes its
-    own numbers; but the preset small, on few images, no batch larger than they are, and no more steps than
-    show each of them 200 times.
-
-    Args:
-        config: strategy, precision, intervals.
-        recipe_settings: overrides of the recipe's settings.
-        info: the prepared data, where it is there already.
-
-    Raises:
-        UsageError: a setting that the recipe or the machine does not allow, or a recipe that classifies and
-            data without classes.
-        DataError: the training split is empty, or lacks what the recipe needs: labels, a second class.
-    """
-    from ssgan_tf.recipes import load_recipe
-
-    recipe = load_recipe(config.recipe)
-    chosen = {"steps": config.steps, "batch_size": config.batch_size}
-    overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
-    settings = recipe.configure(config.preset, overrides)
-    fits = info is not None and config.preset == SMALL and recipe.needs_labels
-    fitted = _fitted(settings, info) if info is not None and fits else {}
-    fitted = {name: value for name, value in fitted.items() if name not in overrides}
-    settings = recipe.configure(config.preset, {**fitted, **overrides})
-    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(LoopOptions)}
-    options = recipe.loop_options(config.preset, settings)
-    options |= {name: value for name, value in given.items() if value is not None}
-    planned = Planned(recipe, settings, LoopOptions(**options | {"steps": settings.steps}), "steps" in fitted)
-    if info is not None:
-        _check_data(planned, _system(planned, config, info), config, info)
-    return planned
-
-
-def _fitted(settings: Any, info: DatasetInfo) -> dict[str, int]:
-    """What of a recipe's batch and steps is too much for the number of training images."""
-    count = max(1, info.splits.get("train", {}).get("count", 0))
-    batch = min(settings.batch_size, 1 << (count.bit_length() - 1))
-    steps = -(-PASSES * count // batch)
-    fitted = {"batch_size": batch} if batch < settings.batch_size else {}
-    return fitted | ({"steps": steps} if steps < settings.steps else {})
-
-
-def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what decides the result and is not given: of the preset, the recipe and the loop.
-
-    The number of steps is left None where none is given: it can depend on the data, and the summary of a
-    training says what it stands for.
-
-    Raises:
-        UsageError: a setting that the recipe does not allow.
-    """
-    planned = check_training(config, recipe_settings)
-    settings = planned.recipe.describe(planned.settings)
-    settings.pop("steps")
-    return {
-        "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
-        "batch_size": settings.pop("batch_size"),
-        "average_decay": planned.options.average_decay,
-        "settings": settings,
-    }
-
-
-def _default_steps(config: TrainConfig, recipe_settings: Mapping[str, Any], info: DatasetInfo) -> int:
-    """What the number of steps is where none is given."""
-    others = {name: value for name, value in recipe_settings.items() if name != "steps"}
-    return check_training(dataclasses.replace(config, steps=None), others, info).options.steps
-
-
-def _system(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
-    from ssgan_tf.systems.recipe import DataSpec
-
-    spec = DataSpec(info.image_shape, info.num_classes)
-    return planned.recipe.build(planned.settings, spec, config.precision)
-
-
-def _check_data(planned: Planned, system: System, config: TrainConfig, info: DatasetInfo) -> None:
-    from ssgan_tf.errors import NoLabels
-    from ssgan_tf.training.batches import check_batch_sizes
-    from ssgan_tf.training.cluster import place_of
-    from ssgan_tf.training.strategy import count_replicas
-
-    name, data = planned.recipe.name, str(info.folder)
-    if planned.recipe.needs_labels and info.num_classes < 2:
-        if not info.num_classes:
-            raise UsageError(f"recipe {name} classifies, but {data!r} has no classes.")
-        raise DataError(
-            f"recipe {name} classifies, but {data!r} has one class only: {info.class_names[0]!r}."
-        )
-    split = info.splits.get("train", {})
-    if not split.get("count"):
-        raise DataError(f"the training split of {data!r} holds no image.")
-    streams = system.streams()
-    if split.get("labelled") == 0 and any(stream.labelled_only for stream in streams.values()):
-        raise NoLabels(
-            f"no training image of {data!r} has a label, and recipe {name} trains on labelled images."
-        )
-    processes = place_of(config, os.environ).processes
-    check_batch_sizes(streams, count_replicas(config.strategy, config.replicas, processes))
+# endings of recorded names, and what they are an accuracy of
+ACCURACIES = {
+    "/labelled_accuracy": "training-batch",
+    "discriminator/accuracy": "real/fake",
+    "validation/accuracy": "validation",
+}
 
 
 def run(
@@ -167,12 +54,16 @@ def run(
         is given.
 
     Raises:
-        UsageError: a setting that the recipe or the machine does not allow.
+        UsageError: a setting that the recipe or the machine does not allow, or a training that was begun
+            with other batches (on a machine with other devices).
         DataError: damaged data or checkpoints.
         Interrupted: `stop` was set before the last step.
         TrainingDiverged: a value that is not finite.
     """
+    from ssgan_tf.file_names import CHECKPOINTS, TRAINING
     from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.training.checkpoints import latest_checkpoint
+    from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
     from ssgan_tf.training.replicas import ReplicaRange
@@ -182,19 +73,13 @@ def run(
     info = DatasetInfo.load(data)
     planned = check_training(config, recipe_settings, info)
     recipe, settings, options = planned.recipe, planned.settings, planned.options
-    if planned.fewer_steps:
-        count = info.splits["train"]["count"]
-        terminal.say(
-            f"  {settings.steps} steps: they show each of the {count} training images {PASSES} times "
-            "(--steps says otherwise)"
-        )
     strategy = make_strategy(
         config.strategy,
         config.replicas,
         workers=config.workers.split(",") if config.workers else (),
         worker_index=config.worker_index,
     )
-    system = _system(planned, config, info)
+    system = system_of(planned, config, info)
     record = TrainingRecord(
         recipe=recipe.name,
         settings=recipe.describe(settings),
@@ -205,6 +90,13 @@ def run(
         seed=seed,
         loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
     )
+    for line in (
+        *planned.remarks(info.splits["train"]["count"]),
+        *_where(config, strategy, system),
+    ):
+        terminal.say(f"  {line}")
+    if latest_checkpoint(output / CHECKPOINTS) and (output / TRAINING).exists():
+        _check_continues(TrainingRecord.load(output), record)
     record.save(output)
     batches = open_batches(
         info,
@@ -213,7 +105,8 @@ def run(
         memory_limit=config.memory_limit_mb * 2**20,
         replicas=ReplicaRange.of(strategy),
     )
-    loop = Loop(system, batches, strategy, options, seed=seed, folder=output)
+    held_out = open_held_out(info, system)
+    loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)
     latest: dict[str, float] = {}
     with terminal.progress(f"train {recipe.name}", settings.steps) as progress:
 
@@ -227,8 +120,11 @@ def run(
                 shown[SPEED] = speed
             progress.update(step, shown)
 
+        def tell(period: Period, values: dict[str, float]) -> None:
+            progress.say(f"  {period.title}: {epoch_in_words(values)}")
+
         with listening(stop):
-            step = loop.run(show, stop, terminal.warn)
+            step = loop.run(show, stop, terminal.warn, tell)
     if step < settings.steps:
         raise Interrupted(
             f"training stopped at step {step} of {settings.steps}, with a checkpoint. The same command "
@@ -239,5 +135,63 @@ def run(
         "steps": step,
         "parameters": {name: int(network.count_params()) for name, network in loop.networks.items()},
         "last": {name: value for name, value in latest.items() if name != SPEED},
-        "stands_for": {"steps": _default_steps(config, recipe_settings, info)},
+        "stands_for": {"steps": default_steps(config, recipe_settings, info)},
     }
+
+
+def epoch_in_words(values: Mapping[str, float]) -> str:
+    """The means of an epoch as one line: losses, then accuracies.
+
+    Args:
+        values: by their recorded names; those that are neither are left out.
+    """
+    losses = [
+        f"{name.removesuffix('/loss')} loss {value:.4g}"
+        for name, value in values.items()
+        if name.endswith("/loss")
+    ]
+    accuracies = [
+        f"{title} accuracy {value * 100:.1f} %"
+        for ending, title in ACCURACIES.items()
+        for name, value in values.items()
+        if name.endswith(ending)
+    ]
+    return ", ".join(losses + accuracies)
+
+
+def _where(config: TrainConfig, strategy: Any, system: System) -> list[str]:
+    """Devices, replicas, global batch and precision in a line, and what to know of the devices."""
+    from ssgan_tf.devices import devices_in_words, visible_gpus
+    from ssgan_tf.training.replicas import ReplicaRange
+    from ssgan_tf.training.strategy import device_names
+
+    replicas, gpus = ReplicaRange.of(strategy), visible_gpus()
+    placed = devices_in_words(replicas.total, device_names(strategy), replicas.total // replicas.local)
+    sizes = {name: stream.batch_size for name, stream in system.streams().items()}
+    batch = " + ".join(f"{size} {name}" for name, size in sizes.items())
+    lines = [f"{placed}, global batch {batch}, {config.precision}"]
+    if config.strategy == "mirrored" and not gpus:
+        lines.append(
+            f"no GPU here: {replicas.total} logical CPU devices stand in, which share the cores: good for "
+            "trying out that a recipe trains on several replicas, and no faster than one"
+        )
+    if config.strategy == "default" and len(gpus) > 1:
+        lines.append(f"one of {len(gpus)} GPUs; --strategy mirrored trains on all of them")
+    return lines
+
+
+def _check_continues(before: TrainingRecord, now: TrainingRecord) -> None:
+    """The fingerprint holds what was asked for; what the machine made of it may differ on another one."""
+    if before.settings != now.settings:
+        other = {
+            name: (before.settings.get(name), value)
+            for name, value in now.settings.items()
+            if before.settings.get(name) != value
+        }
+        raise UsageError(
+            "this training was begun with "
+            + ", ".join(
+                f"recipe.{name} {was}; here it would be {value}" for name, (was, value) in other.items()
+            )
+            + ". Continue it with as many replicas as before; `ganpipe clean` removes it."
+        )
