@@ -135,6 +135,8 @@ def photo_visit(
         route.fulfill(response=answer, json={**answer.json(), "image_shape": list(request.param)})
 
     page.route("**/about.json", changed)
+    # choosers are caught from here on: asked for with the click, it may come first
+    page.on("filechooser", lambda _: None)
     one = Visit(page, server)
     yield one
     page.unroute_all(behavior="ignoreErrors")
