@@ -10,21 +10,24 @@ from typing import Any
 
 import click
 
-from pipeline import options
+from pipeline import options, shell_completion
 from pipeline.chain.config import RunConfig
 from pipeline.chain.ownership import check_apart, check_working_folder
 from pipeline.chain.remembered import remembering, settle
-from pipeline.chain.stages import SOURCE, STAGES, Stage
+from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
+from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
+from pipeline.option_values import Place, Value
+from pipeline.recipes_command import recipes
 from pipeline.serving.settings import ServeConfig
 from pipeline.session import session
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
 from pipeline.workspace import CLASSIFIER, DEFAULT, Model, Workspace
-from ssgan_tf.declare import build
+from ssgan_tf.declare import FILE, FOLDER, build
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that ends with the exit code of a user's error."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -44,15 +47,25 @@ class Commands(click.Group):
             ctx.exit(exit_code(UsageError()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    epilog=shell_completion.HOW_TO,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="ganpipe")
 def main() -> None:
     """Semi-supervised GANs: from a pile of mostly unlabelled images to a served classifier.
 
     \b
-    ganpipe run                                  the whole chain, on bundled digits
-    ganpipe run --dataset folder:photos --labels labels.csv --image-size 32
-    ganpipe explain                              why a stage would run again
+    Begin here:
+      ganpipe run                    the whole chain on bundled digits; open ganpipe-run/report.html
+      ganpipe run --dataset folder:photos --labels labels.csv --image-size 32
+                                     your images: labels.csv has a header path,label; or give class
+                                     folders, photos/cat/*.jpg, without --labels
+      ganpipe serve ganpipe-run/seed-0/ssgan/export/classifier
+                                     then try it in a browser at http://127.0.0.1:8501
+      ganpipe recipes                what can be trained
+      ganpipe COMMAND --help         what a command takes
     """
 
 
@@ -84,7 +97,14 @@ def _run_options() -> tuple[str, ...]:
 
 @main.command()
 @options.setting_options(*_run_options())
-@click.option("--force", multiple=True, metavar="STAGE", help="Run a stage again; may be repeated.")
+@click.option(
+    "--force",
+    cls=Option,
+    group="run",
+    type=Value("TEXT", lambda ctx: NAMES),
+    multiple=True,
+    help="run a stage again; may be repeated",
+)
 @options.place_options
 def run(workdir, as_json, quiet, force, **values) -> None:
     """Run all stages: preprocess, train, evaluate, export, with the paired baseline."""
@@ -119,9 +139,11 @@ def run(workdir, as_json, quiet, force, **values) -> None:
 def _stage_command(stage: Stage) -> click.Command:
     """The command that runs one stage on what is there."""
 
-    @click.command(stage.name, help=stage.summary)
+    @click.command(stage.name, cls=Command, help=stage.summary)
     @options.setting_options(*stage.options)
-    @click.option("--force", is_flag=True, help="Run again even if the result is there.")
+    @click.option(
+        "--force", cls=Option, group="run", is_flag=True, help="run again even if the result is there"
+    )
     @options.place_options
     def command(workdir, as_json, quiet, force, **values) -> None:
         workspace = Workspace(workdir)
@@ -180,6 +202,9 @@ def explain(workdir, as_json, quiet, **values) -> None:
             click.echo(f"    {reason}")
 
 
+main.add_command(recipes)
+
+
 @main.command()
 @click.option("--yes", is_flag=True, help="Remove what is listed.")
 @options.workdir_option
@@ -203,11 +228,15 @@ def clean(workdir: Path, yes: bool) -> None:
 
 
 @main.command()
-@click.argument("places", nargs=-1, type=click.Path(path_type=Path), metavar="[PLACES]...")
+@click.argument("places", nargs=-1, type=Place(FOLDER), metavar="[PLACES]...")
 @click.option(
-    "--page", type=click.Path(path_type=Path), help="Write the runs side by side into this HTML file."
+    "--page",
+    cls=Option,
+    group="output",
+    type=Place(FILE),
+    help="write the runs side by side into this HTML file",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.option("--json", "as_json", cls=Option, group="output", is_flag=True, help="print the list as JSON")
 def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
     """List the working folders at and below PLACES (here, if none is given) with what came of each.
 
@@ -233,16 +262,24 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.argument("images", nargs=-1, required=True, type=Value(FILE), metavar="IMAGES...")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    cls=Option,
+    group="prediction",
+    type=Place(FOLDER),
     default=Workspace(DEFAULT).result(0, Model("ssgan"), "export") / CLASSIFIER,
     show_default=True,
-    help="Exported classifier.",
+    help="exported classifier",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="File to write; default: standard output.")
-@click.option("--quiet", is_flag=True, help="Show warnings and errors only.")
+@click.option(
+    "--output",
+    cls=Option,
+    group="output",
+    type=Place(FILE),
+    help="file to write; default: standard output",
+)
+@click.option("--quiet", cls=Option, group="output", is_flag=True, help="show warnings and errors only")
 @options.setting_options(*options.PREDICT)
 def predict(images, model, output, quiet, **values) -> None:
     """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
@@ -257,7 +294,7 @@ def predict(images, model, output, quiet, **values) -> None:
 
 
 @main.command()
-@click.argument("model_dir", metavar="MODEL_DIR")
+@click.argument("model_dir", type=Value(FOLDER), metavar="MODEL_DIR")
 @options.setting_options(*options.SERVE)
 def serve(model_dir, **values) -> None:
     """Serve an exported model over TensorFlow Serving's REST API, with a page at /.

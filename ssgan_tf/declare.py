@@ -30,10 +30,21 @@ LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Rule:
-    """A constraint on one setting: what is allowed, in words, and the test for it."""
+    """A constraint on one setting.
+
+    Attributes:
+        words: what is allowed, for a message.
+        holds: the test for it.
+        choices: all values that are allowed, where they can be listed.
+        several: whether a value is a list of choices, with commas.
+        limits: what is allowed in short, of a number x, such as "x>=1"; "" where that says nothing.
+    """
 
     words: str
     holds: Callable[[Any], bool]
+    choices: tuple[Any, ...] = ()
+    several: bool = False
+    limits: str = ""
 
 
 def at_least(low: int) -> Rule:
@@ -43,17 +54,29 @@ def at_least(low: int) -> Rule:
 
 def between(low: float, high: float) -> Rule:
     """Allows numbers strictly between `low` and `high`."""
-    return Rule(f"a number between {low} and {high} (exclusive)", lambda value: low < value < high)
+    return Rule(
+        f"a number between {low} and {high} (exclusive)",
+        lambda value: low < value < high,
+        limits=f"{low:g}<x<{high:g}",
+    )
 
 
 def whole(low: int, high: int) -> Rule:
     """Allows whole numbers from `low` to `high`."""
-    return Rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
+    return Rule(
+        f"a whole number from {low} to {high}",
+        lambda value: low <= value <= high,
+        limits=f"{low}<=x<={high}" if high < LARGEST else f"x>={low}",
+    )
 
 
 def within(low: float, high: float) -> Rule:
     """Allows numbers from `low` to `high`, both included."""
-    return Rule(f"a number from {low:g} to {high:g}", lambda value: low <= value <= high)
+    return Rule(
+        f"a number from {low:g} to {high:g}",
+        lambda value: low <= value <= high,
+        limits=f"{low:g}<=x<={high:g}",
+    )
 
 
 def at_most(high: float) -> Rule:
@@ -63,17 +86,17 @@ def at_most(high: float) -> Rule:
 
 def positive() -> Rule:
     """Allows finite numbers above 0."""
-    return Rule("a number above 0", lambda value: 0 < value < math.inf)
+    return Rule("a number above 0", lambda value: 0 < value < math.inf, limits="x>0")
 
 
 def not_negative() -> Rule:
     """Allows finite numbers from 0."""
-    return Rule("a number from 0", lambda value: 0 <= value < math.inf)
+    return Rule("a number from 0", lambda value: 0 <= value < math.inf, limits="x>=0")
 
 
 def share() -> Rule:
     """Allows what can be left out or kept of a whole, but not all of it."""
-    return Rule("a share from 0 to below 1", lambda value: 0 <= value < 1)
+    return Rule("a share from 0 to below 1", lambda value: 0 <= value < 1, limits="0<=x<1")
 
 
 def decay() -> Rule:
@@ -84,16 +107,31 @@ def decay() -> Rule:
     return Rule(
         "a number from 0 to 0.99999 (float32 cannot tell larger ones from 1 well)",
         lambda value: 0 <= value <= 0.99999,
+        limits="0<=x<=0.99999",
     )
 
 
 def one_of(*choices: Any) -> Rule:
     """Allows the given values."""
-    return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices)
+    return Rule("one of " + ", ".join(str(choice) for choice in choices), lambda v: v in choices, choices)
+
+
+def some_of(*choices: str) -> Rule:
+    """Allows a list of the given values, with commas between them; at least one."""
+    return Rule(
+        f"a list of {', '.join(choices[:-1])} and {choices[-1]}, with commas",
+        lambda value: bool(value) and set(value.split(",")) <= set(choices),
+        choices,
+        several=True,
+    )
 
 
 CONTENT = "content"
 """Of a setting that names a file: its bytes affect the result, not where it lies."""
+
+
+FILE, FOLDER = "FILE", "FOLDER"
+"""What a setting takes that names a place."""
 
 
 def whole_text(value: str) -> tuple[str, str]:
@@ -107,6 +145,8 @@ def setting(
     rule: Rule | None = None,
     *,
     affects_result: bool | str = True,
+    group: str | None = None,
+    takes: str | None = None,
     place: Callable[[str], tuple[str, str]] | None = None,
     remembered: bool = True,
 ) -> Any:
@@ -117,11 +157,13 @@ def setting(
         text: help, one line.
         rule: what is allowed; None where the type says it all.
         affects_result: False where no byte of the result depends on it (a number of workers); CONTENT.
+        group: the heading that help lists it under; None: that of its section.
+        takes: what a value is, in a word (FILE, FOLDER, "HOST:PORT,..."); None where type and rule tell.
         place: of a setting that names a file or folder, splits what stands before the path ("" where nothing
             does) from the path ("" where this value names none).
         remembered: False where it belongs to one call (which of the workers this is), not to what is made.
     """
-    metadata = {"help": text, "rule": rule, "affects_result": affects_result}
+    metadata = {"help": text, "rule": rule, "affects_result": affects_result, "group": group, "takes": takes}
     return field(default=default, metadata={**metadata, "place": place, "remembered": remembered})
 
 
@@ -200,7 +242,7 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
         raise UsageError(
             f"{name} must be {rule.words}; got {_shown(value)}."
             + (
-                did_you_mean(value, rule.words.removeprefix("one of ").split(", "))
+                did_you_mean(value, list(map(str, rule.choices)) or rule.words.split(", "))
                 if isinstance(value, str)
                 else ""
             )

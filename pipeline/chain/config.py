@@ -56,7 +56,9 @@ else:
 
 EXCLUSIVE = (("data.labels_per_class", "data.labeled_rate", "data.labelled_keys"),)
 """Settings of which one is given: on the command line it takes the place of another of a layer below."""
-OF_THE_DATA = ("data.labels", "data.labelled_keys", "data.classes", "data.unlabelled_folders")
+OF_THE_DATA = tuple(
+    f"data.{name}" for name in ("labels", "test_labels", "labelled_keys", "classes", "unlabelled_folders")
+)
 """Settings about one data set: another one has its own."""
 
 
@@ -200,11 +202,12 @@ def _sections() -> list[tuple[str, dataclasses.Field]]:
 def declared(dotted: str) -> dataclasses.Field | None:
     """The declaration of a setting by its dotted name; None where there is none."""
     section, _, name = dotted.rpartition(".")
-    cls = _class_of(section)
+    cls = settings_class(section)
     return next((item for item in dataclasses.fields(cls) if item.name == name), None) if cls else None
 
 
-def _class_of(section: str) -> Any:
+def settings_class(section: str) -> Any:
+    """The class of a section's settings, of the run as a whole for ""; None where there is no such one."""
     classes: dict[str, Any] = {stage.section: stage.settings for stage in STAGES}
     return classes.get(section) if section else RunConfig
 
@@ -213,7 +216,7 @@ def _is_text(dotted: str) -> bool:
     if not declared(dotted):
         return False
     section, _, name = dotted.rpartition(".")
-    hint = typing.get_type_hints(_class_of(section))[name]
+    hint = typing.get_type_hints(settings_class(section))[name]
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     kinds = typing.get_args(hint) if union else (hint,)
     return set(kinds) - {type(None)} == {str}

@@ -9,19 +9,23 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.chain.artifacts import find_damage, read_manifest, sha256_of
 from pipeline.chain.code import code_digests
 from pipeline.chain.config import RunConfig
 from pipeline.chain.fingerprints import Fingerprint, make_fingerprint
 from pipeline.chain.folds import FOLD, places, with_folds
+from pipeline.chain.labels_needed import check_labels
 from pipeline.chain.stages import SOURCE, STAGES, Stage
 from pipeline.errors import UsageError
 from pipeline.interrupts import StopEvent
 from pipeline.terminal import Terminal
 from pipeline.workspace import Model, Workspace
 from ssgan_tf.declare import CONTENT
+
+if TYPE_CHECKING:
+    from ssgan_tf.systems.recipe import Recipe
 
 Action = Callable[[Path, Terminal], dict[str, Any]]
 
@@ -100,7 +104,7 @@ def plan_run(config: RunConfig, workspace: Workspace, stop: StopEvent | None = N
         settings = {**config.recipe, "of": config.train.recipe}
         baseline: RunConfig = dataclasses.replace(config, **{"train": train, "recipe": settings})
         models.append((baseline, chosen_model(baseline), False))
-    config, source = open_source_of(config)
+    config, source = open_source_of(config, recipe)
     nodes: list[Node] = []
     for seed in range(config.seed, config.seed + config.draws):
         in_folds: list[Node] = []
@@ -154,20 +158,26 @@ def chosen_model(config: RunConfig) -> Model:
     return Model(recipe.name, recipe.pair(config.recipe))
 
 
-def open_source_of(config: RunConfig) -> tuple[RunConfig, Input]:
+def open_source_of(config: RunConfig, recipe: Recipe | None = None) -> tuple[RunConfig, Input]:
     """Opens the source far enough to know its digest and how many folds its draws have.
+
+    Args:
+        config: names the source.
+        recipe: what will be trained on it, where that is known.
 
     Returns:
         The configuration with that number, and the source as an input.
 
     Raises:
         UsageError: unknown data set, or folds that the source does not allow.
-        DataError: the source cannot be read.
+        DataError: the source cannot be read, or has no label where the recipe learns from labels.
     """
     from pipeline.sources.catalog import full_name, open_source, source_module
 
     data = config.data
     source = open_source(data.dataset, **data.source_options)
+    if recipe is not None:
+        check_labels(source, data.dataset, recipe)
     origin = {"dataset": full_name(data.dataset)}
     for name in ("labels", "test_labels"):
         if file := getattr(data, name):

@@ -27,6 +27,7 @@ from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
 from pipeline.sources.label_file import read_label_file
 from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
 from pipeline.sources.test_labels import take_test_split
+from pipeline.sources.ways_to_label import ways_to_label
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,12 @@ class Folder(Source):
         """Path and label of every file, from the listing: none is read."""
         for file, label in self.files[split]:
             yield file.path, label
+
+    def ways_to_label(self) -> list[str]:
+        """A label file or class folders, with names of files that are there."""
+        if self.label_digest:
+            return ["Fill the column label of the label file: it is empty in every row."]
+        return ways_to_label(self.root, [file.path for file, _ in self.files["train"]])
 
 
 def open_source(

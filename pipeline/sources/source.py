@@ -112,6 +112,10 @@ class Source(abc.ABC):
             DataError: a file that lists or holds the items is missing or damaged.
         """
 
+    def ways_to_label(self) -> list[str]:
+        """How labels can be given to a source that has none, each way in one text; none by default."""
+        return []
+
     def aside(self) -> tuple[Aside, ...] | None:
         """Returns the files that are no items, of a source that is a folder of files; else None."""
         return None

@@ -156,4 +156,5 @@ def leaky_relu(slope: float) -> Callable[[tf.Tensor], tf.Tensor]:
 
         return y, gradient
 
+    activate.__name__ = f"leaky_relu({slope:g})"
     return activate

@@ -23,12 +23,21 @@ def recipe_names() -> list[str]:
     return sorted(name.replace("_", "-") for name in files if name != "recipe")
 
 
+def check_name(name: str) -> None:
+    """Checks that there is a recipe of a name.
+
+    Raises:
+        UsageError: there is none; lists the valid ones and the nearest.
+    """
+    if name not in recipe_names():
+        raise unknown("recipe", name, recipe_names())
+
+
 def load_recipe(name: str) -> Recipe:
     """Imports a recipe by its name.
 
     Raises:
         UsageError: there is none of that name; lists the valid ones and the nearest.
     """
-    if name not in recipe_names():
-        raise unknown("recipe", name, recipe_names())
+    check_name(name)
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RECIPE

@@ -5,6 +5,9 @@ Cost:      20,000 steps of 128 images. With `full` about 0.06 GFLOP an image and
            core. The documented discriminator takes 37 million multiplications an image, that of `full` 2.
 Expected:  with `full` after 3,000 steps digits of all ten classes (the rarest 4.5 %) of which an independent
            classifier is sure to 0.90.
+Losses:    D, a logit; x real images, G(z) generated ones; E the mean over the batch
+           D minimises  E softplus(-D(x)) + E softplus(D(G(z)))
+           G minimises  E softplus(-D(G(z)))
 
 Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", in a three-layer form. Adam's rate of 1e-3 is the documented one; the paper's is

@@ -5,6 +5,10 @@ Cost:      10,000 steps of 128 images, half a minute on two cores.
 Expected:  with `full` digits of all ten classes by an independent classifier, the rarest with 6 to 8 % of the
            samples, 4 to 7 % of the class mass missing. With `documented` one run had losses of 0.44 and 3.2
            in the end, the rarest digit with 0.35 % of the samples, 47 % of the class mass missing.
+Losses:    D, a logit; x real images, G(z) generated ones; E the mean over the batch
+           D minimises  E softplus(-D(x)) + E softplus(D(G(z)))
+                        + gradient_penalty / 2 E |dD(x)/dx|^2
+           G minimises  E softplus(-D(G(z)))
 
 Goodfellow et al. 2014, "Generative Adversarial Networks", with dense networks. In the documented form the
 discriminator is ahead for thousands of steps. Letting the generator keep up (rates 1e-3 and 2e-3, betas 0.5

@@ -7,6 +7,10 @@ Expected:  the small preset, 20 % of MNIST's labels: 0.8 % test error (its paire
            all ten classes, of which an independent classifier is sure to 0.91. With all losses at weight 1
            and no labelled batch of its own (`documented` and `full`) the classifier lags: the adversarial
            losses are most of the gradient.
+Losses:    v, the logit of `valid`; c, N+1 logits; (x, y) labelled images, u all; w, adversarial_weight
+           D minimises  E -log softmax(c(x))_y
+                        + w (E softplus(-v(u)) + E softplus(v(G(z))) + E -log softmax(c(G(z)))_N)
+           G minimises  E softplus(-v(G(z)))
 
 Odena 2016, "Semi-Supervised Learning with Generative Adversarial Networks", with a second head. What made
 a form of it fail, and must not come back (tests hold each):

@@ -3,6 +3,8 @@
 Settings:  train.recipe=supervised
 Cost:      about a fifth of its semi-supervised pair's step.
 Expected:  a higher test error than its pair's; that difference is what the unlabelled images gave.
+Losses:    l, the pair's class logits; (x, y) labelled images
+           D minimises  E -log softmax(l(x))_y
 
 Same network, same settings, same number of steps, same batch size; no unlabelled image and no generator.
 `recipe.of` names the pair; every other setting is the pair's own.

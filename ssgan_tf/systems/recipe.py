@@ -192,13 +192,18 @@ class Recipe:
         """Whether the system classifies and so needs classes."""
         return self.system.classifier is not None
 
+    @property
+    def all_presets(self) -> dict[str, Mapping[str, Any]]:
+        """The presets by name, with "full"."""
+        return {**self.presets, "full": self.presets.get("full", {})}
+
     def configure(self, preset: str, overrides: Mapping[str, Any]) -> Any:
         """Builds the settings: defaults, then the preset, then the overrides.
 
         Raises:
             UsageError: unknown preset or setting, or a value that its rule does not allow.
         """
-        presets = {"full": {}, **self.presets}
+        presets = self.all_presets
         if preset not in presets:
             raise unknown(f"preset of recipe {self.name}", preset, presets)
         return declare.build(self.settings, {**presets[preset], **overrides}, "recipe")

@@ -204,3 +204,23 @@ def test_unreadable_image_is_skipped_counted_and_listed(ganpipe, tmp_path, read_
     assert "1" in result.stderr and "broken.png" in result.stderr
     text = message(ganpipe("preprocess", *place, "--strict", code=3))
     assert "cat/broken.png" in text
+
+
+def test_a_folder_without_labels_says_what_to_write(ganpipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for name in ("a, b.png", "c.png"):
+        Image.new("L", (8, 8)).save(f"photos/{name}")
+    arguments = ("run", "--dataset", "folder:photos", "--workdir", "run")
+    text = ganpipe(*arguments, code=3).stderr
+    assert "error: the data set 'folder:photos' has no labels, and recipe ssgan learns from some" in text
+    assert "--recipe dcgan or gan." in text and not (tmp_path / "run").exists()
+    lines = [line.strip() for line in text.splitlines()]
+    start = lines.index("path,label")
+    assert "mkdir -p photos/dog && mv photos/c.png photos/dog/" in lines
+    # what it says can be done, and then the run has its labels
+    (tmp_path / "labels.csv").write_text("\n".join(lines[start : start + 3]) + "\n")
+    assert "would run" in ganpipe("explain", *arguments[1:], "--labels", "labels.csv").stdout
+    assert "would run" in ganpipe("explain", *arguments[1:], "--recipe", "dcgan").stdout
+    (tmp_path / "empty.csv").write_text("path,label\nc.png,\n")
+    assert "column label" in ganpipe(*arguments, "--labels", "empty.csv", code=3).stderr

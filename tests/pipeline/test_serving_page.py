@@ -121,6 +121,50 @@ def test_drawing_is_answered(visit: Visit) -> None:
     visit.expect("#label").to_have_text("No image yet")
 
 
+@pytest.fixture(params=[(96, 96, 3), (160, 160, 1)], ids=["colour", "large"])
+def photo_visit(
+    browser: sync_api.BrowserContext, server: Served, request: pytest.FixtureRequest
+) -> Iterator[Visit]:
+    """The page of a model that nobody draws for: the served one, said to take other images."""
+    page = browser.new_page()
+
+    def changed(route: sync_api.Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "image_shape": list(request.param)})
+
+    page.route("**/about.json", changed)
+    one = Visit(page, server)
+    yield one
+    page.unroute_all(behavior="ignoreErrors")
+    page.close()
+    assert not one.problems
+
+
+def test_a_photo_is_asked_for_where_nobody_would_draw(photo_visit: Visit) -> None:
+    visit = photo_visit
+    visit.expect("#hint .chooses").to_be_visible()
+    visit.expect("#hint").to_contain_text("Choose or drop a photo")
+    visit.expect("#verdict").to_have_text("choose a photo to begin")
+    for drawing in visit.page.locator(".draws").all():
+        sync_api.expect(drawing).to_be_hidden()
+    box = visit.page.locator("#draw").bounding_box()
+    with visit.page.expect_file_chooser() as chooser:
+        visit.page.mouse.click(box["x"] + 100, box["y"] + 100)
+    chooser.value.set_files({"name": "white.png", "mimeType": "image/png", "buffer": PNG})
+    visit.expect("#label").not_to_have_text("No image yet")
+    visit.expect("#hint").to_be_hidden()
+    visit.page.keyboard.press("c")
+    visit.page.locator("#draw").focus()
+    with visit.page.expect_file_chooser():
+        visit.page.keyboard.press("Enter")
+
+
+def test_a_small_grey_model_is_drawn_for(visit: Visit) -> None:
+    visit.expect("#hint .draws").to_be_visible()
+    visit.expect("#hint .chooses").to_be_hidden()
+    visit.expect("#verdict").to_have_text("draw something to begin")
+
+
 def test_a_dropped_image_is_answered_as_the_api_answers(visit: Visit, server: Served) -> None:
     image = {"b64": base64.b64encode(PNG).decode()}
     body = {"signature_name": "serving_bytes", "instances": [image]}

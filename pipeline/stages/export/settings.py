@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import Rule, at_least, positive, setting, within
+from ssgan_tf.declare import at_least, positive, setting, some_of, within
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,8 @@ class ExportConfig:
     check_images: int = setting(64, "test images whose answers must agree after loading", at_least(1))
     format: str = setting(
         "savedmodel",
-        "savedmodel, or with more after it: savedmodel,tflite,onnx",
-        Rule(
-            "a list of savedmodel, tflite and onnx, with commas",
-            lambda v: bool(v) and set(v.split(",")) <= {"savedmodel", "tflite", "onnx"},
-        ),
+        "what the classifier is written as, with commas; a SavedModel always is",
+        some_of("savedmodel", "tflite", "onnx"),
     )
     temperature: float = setting(1.0, "divides the logits before the softmax", positive())
     abstain_below: float = setting(

@@ -14,8 +14,9 @@ class PredictConfig:
 
     format: str | None = setting(
         None,
-        "csv, jsonl or parquet; default: by the output's name, csv on standard output",
+        "of the answers; default: by the output's name, csv on standard output",
         one_of("csv", "jsonl", "parquet"),
+        group="output",
     )
     overwrite: bool = setting(False, "replace the output file if it is there")
     engine: str = setting(
@@ -27,5 +28,6 @@ class PredictConfig:
         "direct",
         "direct, or Beam's in_memory or multi_processing for large jobs",
         one_of("direct", *MODES),
+        group="devices",
     )
-    workers: int = setting(2, "worker processes of multi_processing", at_least(1))
+    workers: int = setting(2, "worker processes of multi_processing", at_least(1), group="devices")

@@ -9,7 +9,18 @@ from pipeline.beam import modes
 from pipeline.beam.modes import IN_MEMORY
 from pipeline.sources.name_list import is_list_of_names, split_names
 from pipeline.sources.names import split_place
-from ssgan_tf.declare import CONTENT, Rule, at_least, between, one_of, setting, whole, whole_text
+from ssgan_tf.declare import (
+    CONTENT,
+    FILE,
+    FOLDER,
+    Rule,
+    at_least,
+    between,
+    one_of,
+    setting,
+    whole,
+    whole_text,
+)
 from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
 
@@ -21,29 +32,37 @@ class DataConfig:
         "digits",
         "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
         affects_result=False,
+        takes="SOURCE",
         place=split_place,
     )
     data_dir: str | None = setting(
-        None, "where tensorflow_datasets keeps prepared data", affects_result=False, place=whole_text
+        None,
+        "where tensorflow_datasets keeps prepared data",
+        affects_result=False,
+        takes=FOLDER,
+        place=whole_text,
     )
     labels: str | None = setting(
-        None, "CSV file of path,label for folder:PATH", affects_result=False, place=whole_text
+        None, "CSV file of path,label for folder:PATH", affects_result=False, takes=FILE, place=whole_text
     )
     test_labels: str | None = setting(
         None,
         "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
         affects_result=False,
+        takes=FILE,
         place=whole_text,
     )
     classes: str | None = setting(
         None,
         "the classes of folder:PATH in their order, with commas between; default: as they are found",
         Rule("two or more different names with commas between", lambda v: is_list_of_names(v, least=2)),
+        takes="NAME,NAME,...",
     )
     unlabelled_folders: str | None = setting(
         None,
         "folders of unlabelled images in folder:PATH, with commas between; 'unlabelled' is known anyway",
         Rule("different names of folders with commas between", is_list_of_names),
+        takes="FOLDER,...",
     )
     yes: bool = setting(
         False, "take the classes as they are, whatever is doubtful", affects_result=False, remembered=False
@@ -55,16 +74,18 @@ class DataConfig:
             "a whole number from 1, or 'all'",
             lambda v: v == "all" or (isinstance(v, int) and v >= 1),
         ),
+        takes="[INTEGER|all]",
     )
     labeled_rate: float | None = setting(
         None,
         "share of the labels kept, stratified",
-        Rule("a share in (0, 1]", lambda v: 0 < v <= 1),
+        Rule("a share in (0, 1]", lambda v: 0 < v <= 1, limits="0<x<=1"),
     )
     labelled_keys: str | None = setting(
         None,
         "file of image keys, one a line, that repeats a draw exactly (labelled.txt)",
         affects_result=CONTENT,
+        takes=FILE,
         place=whole_text,
     )
     image_size: int | None = setting(
@@ -82,11 +103,13 @@ class DataConfig:
     channels: int | None = setting(None, "1 (grey) or 3 (RGB); default: the source's own", one_of(1, 3))
     background: int | str = setting(
         "white",
-        "what shows through transparent pixels and around images made to fit: white, black, or a grey level",
+        "what shows through transparent pixels and around images made to fit: white, black, or a grey level "
+        "from 0 to 255",
         Rule(
             "white, black, or a grey level from 0 to 255",
             lambda v: v in ("white", "black") if isinstance(v, str) else 0 <= v <= 255,
         ),
+        takes="[white|black|INTEGER]",
     )
     test_rate: float = setting(
         0.2,
@@ -102,11 +125,12 @@ class DataConfig:
             "a number from 2, 0 (or none), or auto",
             lambda v: v in ("auto", "none") if isinstance(v, str) else v == 0 or v >= 2,
         ),
+        takes="[INTEGER|auto|none]",
     )
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
-        Rule("a share in [0, 1)", lambda v: 0 <= v < 1),
+        Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
     )
     shards: int = setting(
         8,
@@ -114,8 +138,16 @@ class DataConfig:
         whole(1, 99999),
     )
     strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
-    runner: str = setting(IN_MEMORY, "Beam runner mode", one_of(*modes.MODES), affects_result=False)
-    workers: int = setting(2, "worker processes of multi_processing", at_least(1), affects_result=False)
+    runner: str = setting(
+        IN_MEMORY,
+        "how Beam runs the pass over the images: in this process, or in worker processes",
+        one_of(*modes.MODES),
+        affects_result=False,
+        group="devices",
+    )
+    workers: int = setting(
+        2, "worker processes of multi_processing", at_least(1), affects_result=False, group="devices"
+    )
 
     @property
     def fold_count(self) -> int:

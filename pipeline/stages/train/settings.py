@@ -22,12 +22,26 @@ class TrainConfig:
     )
     steps: int | None = setting(None, "training steps; default: the recipe's", at_least(1))
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
-    strategy: str = setting("default", "how to use devices", one_of("default", "mirrored", "multiworker"))
-    replicas: int | None = setting(None, "replicas of mirrored on a machine without GPUs", at_least(1))
+    strategy: str = setting(
+        "default",
+        "default: one device; mirrored: all GPUs of this machine (without any, two parts of its CPU); "
+        "multiworker: several machines",
+        one_of("default", "mirrored", "multiworker"),
+        group="devices",
+    )
+    replicas: int | None = setting(
+        None,
+        "of mirrored: how many of the GPUs take part (default: all), or without GPUs into how many devices "
+        "the CPU is split (default: 2)",
+        at_least(1),
+        group="devices",
+    )
     workers: str | None = setting(
         None,
-        "host:port,... of all workers of multiworker; default: TF_CONFIG",
+        "all workers of multiworker; default: TF_CONFIG",
         affects_result=False,
+        group="devices",
+        takes="HOST:PORT,...",
         remembered=False,
     )
     worker_index: int | None = setting(
@@ -35,10 +49,14 @@ class TrainConfig:
         "which of the workers this is; 0 is the chief, which writes",
         at_least(0),
         affects_result=False,
+        group="devices",
         remembered=False,
     )
     precision: str = setting(
-        "float32", "computation type", one_of("float32", "mixed_float16", "mixed_bfloat16")
+        "float32",
+        "type that is computed in; the mixed ones keep the weights in float32",
+        one_of("float32", "mixed_float16", "mixed_bfloat16"),
+        group="devices",
     )
     average_decay: float | None = as_in(
         LoopOptions,

@@ -1,0 +1,110 @@
+"""How the command line explains itself: commands in the order of use, options under headings.
+
+An option's heading is its `group`; a setting has that of its section unless its declaration names another
+(`pipeline.options`), so that a new one finds its place. Click has no such headings (its `format_options`
+writes one list); cloup, which has, doubles the time that the command line takes to start, rich-click wants
+rich for every help text, and click-option-group wants the options of a group declared side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipeline.option_values import Value
+
+ORDER = (
+    "run",
+    "preprocess",
+    "train",
+    "evaluate",
+    "export",
+    "predict",
+    "serve",
+    "explain",
+    "runs",
+    "recipes",
+    "clean",
+)
+FIRST = {
+    "run": ("--dataset", "--labels", "--image-size", "--recipe", "--steps"),
+    "preprocess": ("--dataset", "--labels", "--labels-per-class", "--image-size", "--workdir"),
+    "train": ("--recipe", "--preset", "--steps", "--strategy", "--workdir"),
+    "evaluate": ("--recipe", "--split", "--workdir", "--json", "--force"),
+    "export": ("--recipe", "--format", "--temperature", "--abstain-below", "--workdir"),
+    "predict": ("--model", "--output", "--format", "--engine", "--batch-size"),
+    "serve": ("--port", "--host", "--name", "--generator-dir", "--versions"),
+    "explain": ("--workdir", "--config", "--dataset", "--recipe", "--json"),
+}
+"""The options of a command that a first-time user needs; they are listed before all others."""
+
+LAST = ("devices", "run", "output", "other")
+"""Headings that come after those of the stages."""
+
+_COMMANDS = "Commands, in the order of use"
+
+
+class Option(click.Option):
+    """An option with a heading, and with its value's own name in help."""
+
+    def __init__(self, *args: Any, group: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+    def make_metavar(self, *args: Any, **kwargs: Any) -> str:
+        """The value's name; choices are listed."""
+        if self.metavar is None and isinstance(self.type, Value):
+            return self.type.shown()
+        return super().make_metavar(*args, **kwargs)
+
+
+class Command(click.Command):
+    """A command whose help lists its first options first, and the others under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options: the first ones, then each heading in the order of its first option."""
+        first = FIRST.get(self.name or "", ())
+        groups: dict[str, list[tuple[str, str]]] = {"most used": []}
+        rank = {}
+        for param in self.get_params(ctx):
+            record = None if isinstance(param, click.Argument) else param.get_help_record(ctx)
+            if record is None:
+                continue
+            heading = getattr(param, "group", None) or "other"
+            wanted = [first.index(flag) for flag in param.opts if flag in first]
+            if wanted:
+                rank[record] = wanted[0]
+                heading = "most used"
+            groups.setdefault(heading, []).append(record)
+        groups["most used"].sort(key=lambda record: rank[record])
+        for last in LAST:
+            if last in groups:
+                groups[last] = groups.pop(last)
+        filled = {heading: records for heading, records in groups.items() if records}
+        for heading, records in filled.items():
+            with formatter.section(heading.capitalize() if len(filled) > 1 else "Options"):
+                formatter.write_dl(records)
+
+
+class Group(click.Group):
+    """A group that lists its commands in the order of use, with their whole summaries."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of use; those without a place in it come last."""
+        place = {name: number for number, name in enumerate(ORDER)}
+        return sorted(self.commands, key=lambda name: (place.get(name, len(place)), name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes each command with the first paragraph of its help."""
+        shown = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        rows = [(name, summary(command)) for name, command in shown if not command.hidden]
+        with formatter.section(_COMMANDS):
+            formatter.write_dl(rows)
+
+
+def summary(command: click.Command) -> str:
+    """The first paragraph of a command's help, in one line."""
+    return " ".join((command.help or "").strip().partition("\n\n")[0].split())
