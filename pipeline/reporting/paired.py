@@ -42,7 +42,9 @@ def disagreement(first: Predictions, second: Predictions) -> Disagreement:
 
     ahead = int((first.right & ~second.right).sum())
     behind = int((second.right & ~first.right).sum())
-    inflation = difference_inflation(first.right.astype(np.float64) - second.right, first.folds)
+    values = first.right.astype(np.float64) - second.right
+    # of two runs one alone may be cross-fitted
+    inflation = max(difference_inflation(values, one.folds) for one in (first, second))
     return Disagreement(ahead, behind, chance_of_difference(ahead, behind, inflation))
 
 

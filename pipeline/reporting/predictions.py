@@ -56,7 +56,8 @@ class Predictions:
     def take(self, rows: np.ndarray) -> Predictions:
         """The answers of some rows, in their order."""
         keys = [self.keys[row] for row in rows]
-        return Predictions(keys, self.labels[rows], self.probabilities[rows], self.digests[rows])
+        folds = None if self.folds is None else self.folds[rows]
+        return Predictions(keys, self.labels[rows], self.probabilities[rows], self.digests[rows], folds)
 
     @property
     def right(self) -> np.ndarray:

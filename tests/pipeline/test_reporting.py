@@ -132,6 +132,8 @@ def test_cross_fitted_answers_claim_less():
     plain, found = disagreement(first, second), disagreement(*crossed)
     assert (found.first_only, found.second_only) == (plain.first_only, plain.second_only) == (7, 0)
     assert plain.chance < found.chance < 0.05
+    rows = np.arange(20)[::-1]
+    assert disagreement(first, crossed[1].take(rows).take(rows)).chance == found.chance
     # one draw has an interval too, that of its images
     mean, low, high = mistakes_over_draws([second])
     assert (mean, low, high) == pytest.approx((0.35, *share_interval(7, 20)))

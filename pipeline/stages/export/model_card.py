@@ -115,7 +115,12 @@ def _figures(metrics: Mapping[str, Any] | None, section: str) -> list[str]:
         if line.interval:
             low, high = line.interval
             text.append(f"| {line.title}, 95 % interval | {low:.4g} to {high:.4g} |")
-    return [*text, "", *missing, *(_classes(metrics) if section == CLASSIFICATION else ())]
+    return [
+        *text,
+        "",
+        *missing,
+        *(_classes(metrics) if section == CLASSIFICATION and "per_class" in metrics else ()),
+    ]
 
 
 def _classes(metrics: Mapping[str, Any]) -> list[str]:
