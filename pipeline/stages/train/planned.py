@@ -111,7 +111,8 @@ def check_training(
 
 def _fitted(settings: Any, count: int) -> dict[str, int]:
     """What of a recipe's batch and steps is too much for the number of training images."""
-    batch = min(settings.batch_size, 1 << (count.bit_length() - 1))
+    # in eights, which divide among replicas and fill a processor's lanes
+    batch = min(settings.batch_size, max(count // 8 * 8, min(count, 8)))
     steps = -(-PASSES * count // batch)
     fitted = {"batch_size": batch} if batch < settings.batch_size else {}
     return fitted | ({"steps": steps} if steps < settings.steps else {})
