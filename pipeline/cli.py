@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pipeline import options, shell_completion
 from pipeline.chain.config import RunConfig
@@ -23,7 +24,7 @@ from pipeline.serving.settings import ServeConfig
 from pipeline.session import session
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
-from pipeline.workspace import CLASSIFIER, DEFAULT, Model, Workspace
+from pipeline.workspace import CLASSIFIER, Workspace
 from ssgan_tf.declare import FILE, FOLDER, build
 
 
@@ -190,11 +191,17 @@ def explain(workdir, as_json, quiet, **values) -> None:
     check_working_folder(workspace)
     # it only looks: a working folder that is not there, or cannot be written to, stays as it is
     with quiet_libraries(None):
-        from pipeline.chain.orchestrator import decide
+        from pipeline.chain.orchestrator import check_same_source, decide
         from pipeline.chain.plan import plan_run
 
-        config = _settle(workspace, Terminal(sys.stderr, quiet), values)
-        decisions = [decide(node) for node in plan_run(config, workspace)]
+        terminal = Terminal(sys.stderr, quiet)
+        config = _settle(workspace, terminal, values)
+        nodes = plan_run(config, workspace)
+        decisions = [decide(node) for node in nodes]
+        try:
+            check_same_source(nodes, workspace)
+        except UsageError as error:
+            terminal.warn(f"`ganpipe run` would refuse: {error}")
     _print_json([{"node": d.node.name, "reasons": d.reasons} for d in decisions], as_json)
     for decision in decisions if not as_json else ():
         click.echo(f"{decision.node.name}: {'reused' if decision.reused else 'would run'}")
@@ -268,10 +275,9 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
     cls=Option,
     group="prediction",
     type=Place(FOLDER),
-    default=Workspace(DEFAULT).result(0, Model("ssgan"), "export") / CLASSIFIER,
-    show_default=True,
-    help="exported classifier",
+    help="exported classifier  [default: that of the working folder]",
 )
+@options.workdir_option
 @click.option(
     "--output",
     cls=Option,
@@ -281,16 +287,29 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
 )
 @click.option("--quiet", cls=Option, group="output", is_flag=True, help="show warnings and errors only")
 @options.setting_options(*options.PREDICT)
-def predict(images, model, output, quiet, **values) -> None:
+def predict(images, model, workdir, output, quiet, **values) -> None:
     """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
     config = build(PredictConfig, _section(values, "predict"))
+    given = click.get_current_context().get_parameter_source("workdir") is ParameterSource.COMMANDLINE
+    if model and given:
+        raise UsageError("--model and --workdir name two models: give one of them.")
     with quiet_libraries(None):
+        model = model or _classifier_of(Workspace(workdir))
         from pipeline.chain.ownership import files_of_runs
         from pipeline.stages.predict import stage
 
         terminal = Terminal(sys.stderr, quiet)
         protected = files_of_runs(model) if output and output.exists() else []
         stage.run(config, model=model, inputs=images, output=output, terminal=terminal, protected=protected)
+
+
+def _classifier_of(workspace: Workspace) -> Path:
+    """The exported classifier of what a working folder was last run with."""
+    from pipeline.chain.plan import chosen_model
+
+    check_working_folder(workspace)
+    config = settle(workspace).config
+    return workspace.result(config.seed, chosen_model(config), "export") / CLASSIFIER
 
 
 @main.command()

@@ -33,7 +33,7 @@ FIRST = {
     "train": ("--recipe", "--preset", "--steps", "--strategy", "--workdir"),
     "evaluate": ("--recipe", "--split", "--workdir", "--json", "--force"),
     "export": ("--recipe", "--format", "--temperature", "--abstain-below", "--workdir"),
-    "predict": ("--model", "--output", "--format", "--engine", "--batch-size"),
+    "predict": ("--workdir", "--model", "--output", "--format", "--batch-size"),
     "serve": ("--port", "--host", "--name", "--generator-dir", "--versions"),
     "explain": ("--workdir", "--config", "--dataset", "--recipe", "--json"),
 }
@@ -60,7 +60,22 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help lists its first options first, and the others under headings."""
+    """A command whose help lists its first options first, and the others under headings.
+
+    Click takes the last of an option's values and drops those before it without a word. What says which
+    data to take is not dropped: two label files are not one.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses, and refuses an option of the data that is given twice."""
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            for param in order:
+                if _says_which_data(param) and order.count(param) > 1:
+                    raise click.UsageError(
+                        f"{param.opts[0]} is given {order.count(param)} times; it takes one value.", ctx
+                    )
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the options: the first ones, then each heading in the order of its first option."""
@@ -103,6 +118,10 @@ class Group(click.Group):
         rows = [(name, summary(command)) for name, command in shown if not command.hidden]
         with formatter.section(_COMMANDS):
             formatter.write_dl(rows)
+
+
+def _says_which_data(param: click.Parameter) -> bool:
+    return isinstance(param, Option) and param.group == "data" and not param.is_flag
 
 
 def summary(command: click.Command) -> str:

@@ -60,7 +60,8 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "answer": _answer(workspace, models, summary),
         "cross_fitted": how_tested(metrics["cross_fitted"]) if "cross_fitted" in metrics else None,
         "budget": _budget(info, config)
-        | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")},
+        | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")}
+        | {"untested": untested(info, metrics)},
         "seen": seen_section(info),
         "files": read_provenance(data).get("files"),
         "listed": LISTED,
@@ -109,6 +110,7 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "shape": info.image_shape,
         "splits": {name: (split["count"], split["labelled"]) for name, split in info.splits.items()},
         "per_class": per_class if len(per_class) <= LISTED_CLASSES else {},
+        "unlabelled": info.splits["train"]["count"] - info.splits["train"]["labelled"],
         "fewest": min(per_class.values(), default=0),
         "most": max(per_class.values(), default=0),
         "method": document["draw"]["method"],
@@ -117,6 +119,13 @@ def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
         "duplicates": document["duplicates"]["across_splits"],
         "contradicted": sum(map(len, provenance.get("contradicted", []))),
     }
+
+
+def untested(info: DatasetInfo, metrics: Mapping[str, Any]) -> int:
+    """Images that have a label, of which a cross-fitted draw with all labels tests none of its models on."""
+    if not metrics.get("cross_fitted") or info.document["draw"]["method"] != "all":
+        return 0
+    return int(info.splits["train"]["labelled"] - metrics["cross_fitted"]["images"])
 
 
 def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:

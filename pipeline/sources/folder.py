@@ -43,6 +43,7 @@ class Folder(Source):
         read_here: which of the formats that need something installed are there and are read; "" for none.
         listed: whether the user listed the classes.
         others: the class folders that are not in that list, with their number of images.
+        empty: folders that may have been meant as classes, in which nothing lies.
     """
 
     name: ClassVar[str] = "folder"
@@ -54,6 +55,7 @@ class Folder(Source):
     read_here: str = ""
     listed: bool = False
     others: tuple[tuple[str, int], ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def classes_from(self) -> str:
@@ -64,6 +66,11 @@ class Folder(Source):
     def passed_over(self) -> Mapping[str, int]:
         """The folders that are not in the user's list of classes."""
         return dict(self.others)
+
+    @property
+    def empty_folders(self) -> tuple[str, ...]:
+        """Those in which nothing lies, where folders say the classes."""
+        return self.empty
 
     def splits(self) -> dict[str, int]:
         """Number of image files of each split."""
@@ -189,6 +196,7 @@ def open_source(
         read_here=_read_here(tree),
         listed=bool(classes),
         others=tuple(sorted(others.items())),
+        empty=tuple(sorted(tree.empty)) if labels is None else (),
     )
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -42,11 +42,13 @@ class Tree:
         images: those whose names end like an image's, sorted by path.
         unsupported: formats that are not read: kind to the paths, sorted.
         others: no images: the end of the name, or "hidden", to how many and the first of them.
+        empty: the folders in which nothing lies, but for what is hidden.
     """
 
     images: list[ImageFile]
     unsupported: dict[str, list[str]]
     others: dict[str, Aside]
+    empty: list[str] = field(default_factory=list)
 
     def aside(self) -> tuple[Aside, ...]:
         """What is no item of the source, those of formats that are not read first, then by number."""
@@ -81,6 +83,8 @@ def list_tree(root: Path) -> Tree:
                 entries = list(scanned)
                 # the samples of a run in its own photo folder are none of the photos
                 results = draws_among({entry.name for entry in entries})
+                if below and all(entry.name.startswith(".") for entry in entries):
+                    tree.empty.append(_shown(below))
                 for entry in entries:
                     if entry.name in results:
                         continue

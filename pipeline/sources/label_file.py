@@ -48,7 +48,8 @@ def read_label_file(
     with file.open() as raw:
         text = _text(raw.read(), wrong, file)
     rows = _rows(list(io.StringIO(text, newline="")), wrong)
-    header = [name.strip().lower() for name in next(rows, (1, []))[1]]
+    written = [name.strip() for name in next(rows, (1, []))[1]]
+    header = [name.lower() for name in written]
     labels: dict[str, str] = {}
     if all(header.count(column) == 1 for column in COLUMNS):
         labels = _labels(rows, header, wrong, images)
@@ -56,7 +57,7 @@ def read_label_file(
     else:
         wrong.add(
             "no header with the columns path and label, each once, in any order and with others beside them",
-            _about_header(header),
+            _about_header(header, ",".join(written)),
         )
         # for what is wrong with their quotes
         for _ in rows:
@@ -167,19 +168,21 @@ def _relative(path: str) -> str | None:
     return str(pure)
 
 
-def _about_header(header: Sequence[str]) -> str:
-    line = ",".join(header)
+def _about_header(header: Sequence[str], line: str) -> str:
     twice = [name for name in COLUMNS if header.count(name) > 1]
     if twice:
         return f"the first line names {' and '.join(twice)} more than once: {line[:80]!r}"
     said = f"the first line is {line[:80]!r}"
     for parting, name in ((";", "semicolons"), ("\t", "tabs")):
-        if parting in line and all(column in line for column in COLUMNS):
+        if parting in line and all(column in line.lower() for column in COLUMNS):
             return f"{said}, parted by {name} instead of commas"
     missing = [name for name in COLUMNS if name not in header]
     others = [name for name in header if name not in COLUMNS]
-    nearest = next((hint for name in missing if (hint := did_you_mean(name, others))), "")
-    return f"{said}{_in_brackets(nearest)}" if nearest else said
+    nearest = next((hint for name in others if (hint := did_you_mean(name, missing))), "")
+    if nearest:
+        return f"{said}{_in_brackets(nearest)}"
+    what = " and ".join(missing)
+    return f"{said}; name its columns {what}, or write a line {','.join(COLUMNS)} above it"
 
 
 def _in_brackets(hint: str) -> str:

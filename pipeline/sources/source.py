@@ -73,6 +73,7 @@ class Source(abc.ABC):
         classes_from: what says which classes there are: ITSELF, FOLDERS, LABEL_FILE or LISTED.
         passed_over: folder to its number of images, of folders that are none of the classes in the user's
             list: these images have no label.
+        empty_folders: folders in which nothing lies, so that they are no classes.
     """
 
     name: ClassVar[str]
@@ -88,6 +89,11 @@ class Source(abc.ABC):
     def passed_over(self) -> Mapping[str, int]:
         """See above."""
         return {}
+
+    @property
+    def empty_folders(self) -> tuple[str, ...]:
+        """See above."""
+        return ()
 
     @abc.abstractmethod
     def splits(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pipeline.errors import DataError, UsageError, exit_code
 from pipeline.sources.doubts import find_doubts
 from pipeline.sources.npz import Npz
 from pipeline.sources.source import FOLDERS, ITSELF, LABEL_FILE, LISTED, Source
-from pipeline.stages.preprocess.intake import DOUBTS, ROWS, admit_classes, show_classes
+from pipeline.stages.preprocess.intake import DOUBTS, ROWS, admit_classes, show_classes, tell_folds
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 
@@ -97,6 +97,7 @@ class Listing(Source):
 
     counts: dict[str, int]
     others: dict[str, int] | None = None
+    empty_folders: tuple[str, ...] = ()
     name = "listing"
 
     @property
@@ -148,6 +149,19 @@ def test_folders_that_are_none_of_the_listed_classes_are_said():
     source = Listing({"cat": 30, "dog": 30}, others=folders)
     said = admitted(source)
     assert "'doge' (40 images; did you mean 'dog'?); 'place 9' (9 images)" in said and "and 5 more" in said
+
+
+def test_folders_in_which_nothing_lies_are_said():
+    said = admitted(Listing({"cat": 30, "dog": 30}, empty_folders=("horse", *(f"x{i}" for i in range(9)))))
+    assert "'horse'" in said and "and 5 more" in said
+
+
+def test_cross_fitting_and_its_price_are_said_once_before_the_work():
+    terminal = Terminal(io.StringIO())
+    for _ in range(2):
+        tell_folds(Listing({"cat": 30, "dog": 30}), 5, terminal)
+    said = terminal.stream.getvalue()
+    assert said.count("each of 60 labelled images") == 1 and "6 are trained" in said and "--folds 0" in said
 
 
 def test_on_a_pipe_all_doubts_are_listed_and_nothing_goes_on():

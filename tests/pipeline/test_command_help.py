@@ -164,3 +164,11 @@ def test_what_is_read_of_a_recipe_without_importing_it_is_what_it_has(name):
     assert set(preset_names(name)) == set(recipe.all_presets)
     declared = [key for key, item in recipe.settings.__dataclass_fields__.items() if "help" in item.metadata]
     assert list(setting_names(name)) == declared
+
+
+def test_what_says_which_data_is_given_once(tmp_path):
+    # Click would take the last label file and drop the first without a word
+    arguments = ["preprocess", "--labels", "a.csv", "--workdir", str(tmp_path / "run"), "--labels", "b.csv"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and "--labels is given 2 times" in result.stderr
+    assert CliRunner().invoke(main, ["preprocess", "--yes", "--yes", "--help"]).exit_code == 0

@@ -37,9 +37,10 @@ def test_columns_may_come_in_any_order_with_others_beside_them(read):
     [
         ("a.png,cat\nb.png,dog\n", "no header .*others beside them .*the first line is 'a.png,cat'"),
         ("", "no header"),
+        ("Datei,class\na.png,cat\n", "is 'Datei,class'; name its columns path and label, or write a line path"),
         ("path,path,label\n", "names path more than once: 'path,path,label'"),
         ("path;label\na.png;cat\n", "parted by semicolons instead of commas"),
-        ("path,lable\na.png,cat\n", r"'path,lable' \(did you mean 'lable'\?\)"),
+        ("path,lable\na.png,cat\n", r"'path,lable' \(did you mean 'label'\?\)"),
         ("path,label\na.png\n", r"too few columns \(1\): line 2: a.png"),
         ("path,label\na.png,cat, big\n", r"more columns than the header .*quotes.* line 2: a.png,cat, big"),
         ("path,label\na.png,cat\n./a.png,dog\n", r"twice, with different labels .* line 3: .*also in line 2"),

@@ -332,3 +332,13 @@ def test_a_folders_raw_files_are_rows_that_say_what_to_do(tmp_path):
         (tmp_path / name).write_bytes(b"II*\0")
     entries = {Path(entry.path).name: entry.problem for entry in find_entries([str(tmp_path)])}
     assert entries == {"a.png": "", "b.DNG": "camera RAW files are not read: export as JPEG or TIFF"}
+
+
+def test_a_working_folder_names_its_model(tmp_path):
+    settings = "# Written by ganpipe\nseed: 3\ntrain: {recipe: sgan}\n"
+    (tmp_path / "config.yaml").write_text(settings)
+    arguments = ["predict", "x.png", "--workdir", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 3 and f"{tmp_path}/seed-3/sgan/export/classifier" in result.stderr
+    result = CliRunner().invoke(main, [*arguments, "--model", str(tmp_path)])
+    assert result.exit_code == 2 and "give one of them" in result.stderr

@@ -269,3 +269,11 @@ def test_the_digest_tells_a_changed_image_and_a_changed_label(flat, tmp_path):
     second = open_source(f"folder:{flat}", labels=labels).digest()
     picture(flat / "d.png", 99)
     assert len({first, second, open_source(f"folder:{flat}", labels=labels).digest()}) == 3
+
+
+def test_folders_in_which_nothing_lies_are_told(tmp_path):
+    picture(tmp_path / "cat" / "1.png", 1)
+    for name in ("dog", "bird/deep", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "dog" / ".DS_Store").touch()
+    assert open_source(f"folder:{tmp_path}").empty_folders == ("bird/deep", "dog")

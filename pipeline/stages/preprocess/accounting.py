@@ -88,9 +88,11 @@ def in_words(account: Mapping[str, Any]) -> list[str]:
     kinds += [
         f"{row['count']:,} {row['kind']}: {row['advice']} ({_names(row)})" for row in account["not_supported"]
     ]
-    lines = [f"of {account['files']:,} files: {', '.join(parts)}", *(f"  {line}" for line in kinds[:LINES])]
-    if len(kinds) > LINES:
-        lines.append(f"  and {len(kinds) - LINES} more kinds")
+    # a line that says that one more is left out could as well say which
+    shown = len(kinds) if len(kinds) <= LINES + 1 else LINES
+    lines = [f"of {account['files']:,} files: {', '.join(parts)}", *(f"  {line}" for line in kinds[:shown])]
+    if len(kinds) > shown:
+        lines.append(f"  and {len(kinds) - shown} more kinds")
     if account["not_images"]:
         found = ", ".join(f"{row['count']:,} {row['kind']}" for row in account["not_images"][:LINES])
         more = ", ..." if len(account["not_images"]) > LINES else ""

@@ -49,6 +49,11 @@ def admit_classes(source: Source, terminal: Terminal, *, dataset: str, yes: bool
         show_classes("  classes found:", list(counts), rows, terminal)
     if source.passed_over:
         terminal.warn(_passed_over(source.passed_over, names))
+    if empty := source.empty_folders:
+        said = ", ".join(map(repr, empty[:FOLDERS])) + (
+            f"; and {len(empty) - FOLDERS:,} more" if len(empty) > FOLDERS else ""
+        )
+        terminal.warn(f"folders in which nothing lies, so that they are no classes: {said}")
     doubts = find_doubts(
         {name: in_all[i] for i, name in enumerate(names)},
         origin=source.classes_from,
@@ -65,6 +70,18 @@ def admit_classes(source: Source, terminal: Terminal, *, dataset: str, yes: bool
         return
     listed = "" if terminal.asks else "".join(f"\n  {doubt}" for doubt in doubts)
     raise DataError(f"the classes of {dataset!r} are doubtful.{listed}\n{WHAT_TO_DO}")
+
+
+def tell_folds(source: Source, folds: int, terminal: Terminal) -> None:
+    """Says that a draw is cross-fitted, and what that costs; once in a command."""
+    if not terminal.first_time("cross-fitting"):
+        return
+    labelled = sum(label >= 0 for _, label in source.labels("train"))
+    terminal.say(
+        f"  cross-fitting: each of {labelled:,} labelled images is tested on once, by one of {folds} models "
+        f"that have not seen it; with the model of all of them, {folds + 1} are trained, and as many "
+        "baselines (--folds 0 sets a small test split aside instead)"
+    )
 
 
 def _passed_over(folders: Mapping[str, int], names: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ from pipeline.stages.preprocess.document import (
 )
 from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
-from pipeline.stages.preprocess.intake import admit_classes, show_draw
+from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
 from pipeline.stages.preprocess.members import record_order
 from pipeline.stages.preprocess.scan import Scan, Scanned
 from pipeline.stages.preprocess.scan import collect as collect_scans
@@ -87,6 +87,8 @@ def run(
     if config.strict:
         check_strict(source.aside())
     admit_classes(source, terminal, dataset=config.dataset, yes=config.yes)
+    if fold is not None:
+        tell_folds(source, config.fold_count, terminal)
     budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
     with writing_to(output):
