@@ -23,6 +23,7 @@ from pipeline.terminal import Terminal
 DOWNLOADS = "downloads"
 MANUAL = "manual"
 LOOK_EVERY = 0.5
+CONNECT_SECONDS = 20
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")
 
 
@@ -94,6 +95,7 @@ def _prepare(builder: Any, root: Path, argument: str, terminal: Terminal) -> Non
     size = sum(int(info.size) for info in (builder.url_infos or {}).values())
     many = f", {size / 2**20:.1f} MiB," if size else ""
     terminal.say(f"tfds:{argument} is not there yet: downloading it{many} into {root}")
+    _reach(builder, root, argument)
     # the bucket of prepared sets would be asked first, which no one needs to reach
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
@@ -111,6 +113,25 @@ def _prepare(builder: Any, root: Path, argument: str, terminal: Terminal) -> Non
         what = f"tfds:{argument} could not be downloaded and prepared: {_first_line(error)}."
         raise DataError(f"{what} {_by_hand(builder, root)}") from None
     terminal.say(f"  prepared in {builder.data_dir}")
+
+
+def _reach(builder: Any, root: Path, argument: str) -> None:
+    """Asks for one of the addresses: the package itself would try for minutes where there is no network."""
+    import requests
+
+    urls = [url for url in builder.url_infos or {} if url.startswith("http")]
+    manual = {path.name for path in (root / DOWNLOADS / MANUAL).glob("*")}
+    wanted = [url for url in urls if builder.url_infos[url].filename not in manual]
+    if not wanted:
+        return
+    try:
+        requests.head(wanted[0], timeout=CONNECT_SECONDS, allow_redirects=True)
+    except requests.RequestException as error:
+        host = wanted[0].split("/")[2]
+        raise DataError(
+            f"tfds:{argument} could not be downloaded: {host} cannot be reached ({type(error).__name__}). "
+            f"{_by_hand(builder, root)}"
+        ) from None
 
 
 def _by_hand(builder: Any, root: Path) -> str:

@@ -84,7 +84,14 @@ def test_only_what_is_imported_for_types_does_not_count(tree):
     assert "pipeline/new.py" in code_digests(["pipeline.user"], tree)
 
 
-@pytest.mark.parametrize("name", ["preprocess", "train", "evaluate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("preprocess", marks=pytest.mark.slow),
+        "train",
+        pytest.param("evaluate", marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_running_stage_loads_was_counted(finished, tmp_path, name):
     workdir = tmp_path / "run"
     shutil.copytree(finished, workdir)
@@ -109,7 +116,7 @@ def test_what_a_running_stage_loads_was_counted(finished, tmp_path, name):
         [sys.executable, "-c", "import sys, pipeline.cli; print(*sys.modules)"],
         capture_output=True, text=True, cwd=ROOT, check=True,
     ).stdout.split()  # fmt: skip
-    planning = {"ssgan_tf.recipes", "pipeline.sources.catalog"}
+    planning = {"ssgan_tf.recipes", "pipeline.sources.catalog", "pipeline.sources.source"}
     rest = {
         module
         for module in loaded - set(light) - settings - planning

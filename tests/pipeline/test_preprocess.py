@@ -278,6 +278,7 @@ def test_unlabelled_images_make_an_unlabelled_data_set(base, tmp_path):
     assert set(train.labels) == {-1} and len(train.keys) == 150
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_mnist_s_own_files_and_tfds_draw_the_same_images(mnist_folder, tfds_folder, tmp_path):
     idx, _ = prepare(tmp_path / "idx", f"idx:{mnist_folder}", labels_per_class=10)

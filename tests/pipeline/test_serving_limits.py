@@ -148,7 +148,7 @@ BOMBS = {
     "jpeg": (claimed("JPEG", 12000, 12000), LARGE),
     "gif": (claimed("GIF", 12000, 12000), LARGE),
     "bmp": (claimed("BMP", 12000, 12000), LARGE),
-    "jpeg xl": (b"\xff\x0a" + b"\0" * 50, "JPEG XL images are not taken"),
+    "jpeg xl": (b"\xff\x0a" + b"\0" * 50, "JPEG XL files are not read: store it as PNG or JPEG"),
     "png of 0 x 0": (png_header(0, 0), ""),
     "png cut off": (png_header(10, 10)[:20], "header cannot be read"),
     "riff of nothing": (b"RIFF\x10\0\0\0WEBPVP8 ", "header cannot be read"),

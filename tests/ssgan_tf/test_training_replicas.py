@@ -72,7 +72,7 @@ def test_a_resumed_run_of_two_replicas_is_bit_identical(make_loop, state_of, tmp
     for name, variable in resumed.checkpoints.variables.items():
         if name.startswith("average-"):
             weight = resumed.checkpoints.variables[name.replace("average-", "weight-")]
-            np.testing.assert_allclose(variable.numpy(), weight.numpy(), rtol=1e-6)
+            np.testing.assert_allclose(variable.numpy(), weight.numpy(), rtol=1e-6, atol=1e-9)
     for name, value in state_of(whole).items():
         np.testing.assert_array_equal(value, state_of(resumed)[name], err_msg=name)
     for network in resumed.networks.values():

@@ -134,7 +134,7 @@ def run_to_end(folder):
         return {name: state[name] for name in state.files}
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_random_steps_it_ends_the_same(tmp_path, kills):
     whole = run_to_end(tmp_path / "whole")
     chance = random.Random(5)
