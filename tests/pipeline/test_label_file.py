@@ -37,7 +37,7 @@ def test_columns_may_come_in_any_order_with_others_beside_them(read):
     [
         ("a.png,cat\nb.png,dog\n", "no header .*others beside them .*the first line is 'a.png,cat'"),
         ("", "no header"),
-        ("Datei,class\na.png,cat\n", "is 'Datei,class'; name its columns path and label, or write a line path"),
+        ("Datei,class\na.png,cat\n", "is 'Datei,class'; name its columns path and label, or write"),
         ("path,path,label\n", "names path more than once: 'path,path,label'"),
         ("path;label\na.png;cat\n", "parted by semicolons instead of commas"),
         ("path,lable\na.png,cat\n", r"'path,lable' \(did you mean 'label'\?\)"),

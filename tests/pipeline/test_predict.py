@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 from export_fixtures import CLASSES
 from PIL import Image
 
+from pipeline.cli import main
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict import stage as predict
 from pipeline.stages.predict.inputs import Unreadable, find_entries, read_entry
