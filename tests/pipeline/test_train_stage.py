@@ -86,12 +86,12 @@ def test_what_can_train_passes(recipe, data):
     assert planned.settings.batch_size == 6
 
 
-def test_few_images_are_shown_200_times_by_default_and_as_often_to_the_baseline():
+def test_few_images_are_shown_150_times_by_default_and_as_often_to_the_baseline():
     few = described(count=40)
     for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"})):
         planned = check_training(TrainConfig(recipe=recipe), settings, few)
         assert planned.settings.batch_size == 40
-        assert planned.settings.steps == planned.options.steps == 200
+        assert planned.settings.steps == planned.options.steps == 150
         assert planned.fewer_steps
         asked = check_training(TrainConfig(recipe=recipe, steps=999, batch_size=64), settings, few)
         assert (asked.settings.steps, asked.settings.batch_size) == (999, 64) and not asked.fewer_steps

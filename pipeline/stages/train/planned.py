@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SMALL = "small"
 # of a few photos, a longer training learns nothing new
-PASSES = 200
+PASSES = 150
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def check_training(
 
     Where nothing says how large a batch is and how many steps there are, a recipe that classifies takes its
     own numbers; but the preset small, on few images, no batch larger than they are, and no more steps than
-    show each of them 200 times. Batches that the replicas cannot share become the nearest ones that they can.
+    show each of them 150 times. Batches that the replicas cannot share become the nearest ones that they can.
 
     Args:
         config: strategy, precision, intervals.
