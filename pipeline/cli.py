@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from pipeline import options, shell_completion
 from pipeline.chain.config import RunConfig
@@ -18,14 +17,13 @@ from pipeline.chain.remembered import remembering, settle
 from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
+from pipeline.exported_commands import predict, serve
 from pipeline.option_values import Place, Value
 from pipeline.recipes_command import recipes
-from pipeline.serving.settings import ServeConfig
 from pipeline.session import session
-from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Terminal, quiet_libraries
-from pipeline.workspace import CLASSIFIER, Workspace
-from ssgan_tf.declare import FILE, FOLDER, build
+from pipeline.workspace import Workspace
+from ssgan_tf.declare import FILE, FOLDER
 
 
 class Commands(Group):
@@ -268,68 +266,8 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
         click.echo("no working folder of ganpipe here")
 
 
-@main.command()
-@click.argument("images", nargs=-1, required=True, type=Value(FILE), metavar="IMAGES...")
-@click.option(
-    "--model",
-    cls=Option,
-    group="prediction",
-    type=Place(FOLDER),
-    help="exported classifier  [default: that of the working folder]",
-)
-@options.workdir_option
-@click.option(
-    "--output",
-    cls=Option,
-    group="output",
-    type=Place(FILE),
-    help="file to write; default: standard output",
-)
-@click.option("--quiet", cls=Option, group="output", is_flag=True, help="show warnings and errors only")
-@options.setting_options(*options.PREDICT)
-def predict(images, model, workdir, output, quiet, **values) -> None:
-    """Classify images: files, folders, patterns or TFRecords, to CSV, JSON lines or Parquet."""
-    config = build(PredictConfig, _section(values, "predict"))
-    given = click.get_current_context().get_parameter_source("workdir") is ParameterSource.COMMANDLINE
-    if model and given:
-        raise UsageError("--model and --workdir name two models: give one of them.")
-    with quiet_libraries(None):
-        model = model or _classifier_of(Workspace(workdir))
-        from pipeline.chain.ownership import files_of_runs
-        from pipeline.stages.predict import stage
-
-        terminal = Terminal(sys.stderr, quiet)
-        protected = files_of_runs(model) if output and output.exists() else []
-        stage.run(config, model=model, inputs=images, output=output, terminal=terminal, protected=protected)
-
-
-def _classifier_of(workspace: Workspace) -> Path:
-    """The exported classifier of what a working folder was last run with."""
-    from pipeline.chain.plan import chosen_model
-
-    check_working_folder(workspace)
-    config = settle(workspace).config
-    return workspace.result(config.seed, chosen_model(config), "export") / CLASSIFIER
-
-
-@main.command()
-@click.argument("model_dir", type=Value(FOLDER), metavar="MODEL_DIR")
-@options.setting_options(*options.SERVE)
-def serve(model_dir, **values) -> None:
-    """Serve an exported model over TensorFlow Serving's REST API, with a page at /.
-
-    MODEL_DIR holds one numbered folder a version; its name is the model's, unless --name is given.
-    """
-    config = build(ServeConfig, {"model_dir": model_dir, **_section(values, "serve")})
-    with quiet_libraries(None):
-        from pipeline.serving.server import serve as run_server
-
-        run_server(config, Terminal(sys.stderr))
-
-
-def _section(values: dict[str, Any], section: str) -> dict[str, Any]:
-    chosen = options.settings_of(values)
-    return {key.removeprefix(f"{section}."): value for key, value in chosen.items()}
+main.add_command(predict)
+main.add_command(serve)
 
 
 if __name__ == "__main__":

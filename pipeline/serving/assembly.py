@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from pipeline.serving.allocator import give_memory_back
 from pipeline.serving.http.access_log import AccessLog
 from pipeline.serving.http.app import App
 from pipeline.serving.http.bodies import Bodies
@@ -78,7 +77,7 @@ class Server:
             idle = 0 if self._batcher.pending else idle + 1
             if idle == _IDLE_TICKS:
                 # what large images took would stay with the allocator
-                await asyncio.to_thread(_give_memory_back)
+                await asyncio.to_thread(give_memory_back)
 
 
 def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) -> Server:
@@ -147,9 +146,3 @@ def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) 
         )
         server.beside = service.running()
     return server
-
-
-def _give_memory_back() -> None:
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.exported.layout import check_model_folder
+from pipeline.serving.allocator import limit_arenas
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.terminal import Terminal
 
@@ -53,6 +54,7 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
             # only asked: grpcio binds for itself, too late for a clear message
             _listen(config.host, config.grpc_port).close()
         _allow_files(config.max_connections)
+        limit_arenas()
         with _lean_import():
             import numpy
             import tensorflow  # noqa: F401
