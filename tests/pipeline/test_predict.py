@@ -339,7 +339,8 @@ def test_a_folders_raw_files_are_rows_that_say_what_to_do(tmp_path):
 def test_a_working_folder_names_its_model(tmp_path):
     settings = "# Written by ganpipe\nseed: 3\ntrain: {recipe: sgan}\n"
     (tmp_path / "config.yaml").write_text(settings)
-    arguments = ["predict", "x.png", "--workdir", str(tmp_path)]
+    (tmp_path / "x.png").touch()
+    arguments = ["predict", str(tmp_path / "x.png"), "--workdir", str(tmp_path)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 3 and f"{tmp_path}/seed-3/sgan/export/classifier" in result.stderr
     result = CliRunner().invoke(main, [*arguments, "--model", str(tmp_path)])
