@@ -40,8 +40,11 @@ def session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
 
 def _remove_empty(workspace: Workspace, fresh: list[Path]) -> None:
     for draw in workspace.draws():
-        with contextlib.suppress(OSError):
-            draw.rmdir()
+        below = [path for path in draw.rglob("*") if path.is_dir() and not path.is_symlink()]
+        # the folders of folds lie in that of their draw
+        for folder in (*sorted(below, reverse=True), draw):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     if list(workspace.root.iterdir()) == [workspace.log]:
         workspace.log.unlink()
         for folder in fresh:

@@ -95,9 +95,7 @@ def test_doubtful_classes_stop_what_would_prepare_them_and_nothing_else(ganpipe,
         assert "are doubtful" in message(result)
         for word in ("'trip' holds 40 of the 46 images", "--unlabelled-folders trip", "--yes"):
             assert word in result.stderr
-        left = sorted(path.name for path in (tmp_path / "run").rglob("*") if path.is_file())
-        assert left == (["ganpipe.log"] if command == "run" else [])
-        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        assert not (tmp_path / "run").exists()
     assert "doubtful" not in ganpipe("explain", *options).stderr
     # the images come next, and these are none
     assert "no usable training image" in message(ganpipe("preprocess", *options, "--yes", code=3))

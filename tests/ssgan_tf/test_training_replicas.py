@@ -27,8 +27,8 @@ def relative(first, second):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"dropout": 0.0, "shift": 0.0, "rotate": 0.0},
-        {"dropout": 0.0, "loss": "faithful", "update": "alternating"},
+        pytest.param({"dropout": 0.0, "shift": 0.0, "rotate": 0.0}, marks=pytest.mark.slow),
+        pytest.param({"dropout": 0.0, "loss": "faithful", "update": "alternating"}, marks=pytest.mark.slow),
         {"dropout": 0.3, "loss": "faithful"},
     ],
 )
