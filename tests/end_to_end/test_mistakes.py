@@ -70,6 +70,12 @@ def test_a_trained_model_is_not_lost_to_another_data_set(ganpipe, finished, digi
     assert before == {path: path.read_bytes() for path in before}
 
 
+def test_explaining_says_what_a_run_would_refuse(ganpipe, finished, digits_npz):
+    said = ganpipe("explain", "--dataset", f"npz:{digits_npz}", "--workdir", finished).stderr
+    assert "`ganpipe run` would refuse" in said and "--force preprocess" in said
+    assert "refuse" not in ganpipe("explain", "--workdir", finished).stderr
+
+
 def test_force_gives_the_folder_to_another_data_set(ganpipe, finished, digits_npz, tmp_path):
     shutil.copytree(finished / "seed-0", tmp_path / "run" / "seed-0")
     arguments = ("--dataset", f"npz:{digits_npz}", "--workdir", tmp_path / "run")

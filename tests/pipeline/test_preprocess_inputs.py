@@ -21,7 +21,7 @@ from pipeline.images.rejected import Rejected
 from pipeline.provenance import places_of, read_provenance
 from pipeline.sources.catalog import open_source
 from pipeline.stages.preprocess import stage as preprocess
-from pipeline.stages.preprocess.accounting import total
+from pipeline.stages.preprocess.accounting import LINES, in_words, total
 from pipeline.stages.preprocess.document import image_shape, sizes_in_words
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
@@ -497,3 +497,11 @@ def test_white_drawings_on_nothing_are_told_apart_over_black(tmp_path):
     document, _ = prepare(tmp_path / "out", tmp_path / "in", background="black")
     assert sum(split["count"] for split in document["splits"].values()) == 8
     assert not document["rejected"]
+
+
+@pytest.mark.parametrize("kinds", [1, LINES, LINES + 1, LINES + 2])
+def test_no_single_kind_of_file_is_left_out_of_the_account(kinds):
+    rows = [{"kind": f"reason {number}", "count": 1, "first": ["x"]} for number in range(kinds)]
+    account = {"files": kinds, "read": 0, "with_label": 0, "without_label": 0, "skipped": rows}
+    said = in_words(account | {"not_supported": [], "not_images": []})
+    assert len(said) == 1 + min(kinds, LINES + 1) and ("more kinds" in said[-1]) == (kinds == LINES + 2)

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from pipeline.reporting.predictions import (
     surest_mistakes,
 )
 from pipeline.reporting.report import write_report
+from pipeline.reporting.sections import untested
 from pipeline.reporting.seen import seen_section
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
@@ -363,3 +365,10 @@ def test_the_model_sees_the_first_images_of_both_kinds(tmp_path, labelled, shown
 def replaced_source(folder, document, name):
     (folder / "dataset.json").write_text(json.dumps({**document, "source": {"name": name}}))
     return DatasetInfo.load(folder)
+
+
+@pytest.mark.parametrize(("method", "crossed", "expected"), [("all", 69, 1), ("rate", 69, 0), ("all", 0, 0)])
+def test_labelled_images_that_no_fold_tests_on_are_counted(method, crossed, expected):
+    document = {"draw": {"method": method}}
+    info = SimpleNamespace(splits={"train": {"labelled": 70}}, document=document)
+    assert untested(info, {"cross_fitted": {"images": crossed}} if crossed else {}) == expected
