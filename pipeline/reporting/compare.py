@@ -12,6 +12,7 @@ from pipeline.reporting import charts
 from pipeline.reporting.paired import disagreement
 from pipeline.reporting.predictions import Predictions, data_uri
 from pipeline.reporting.runs import Run
+from pipeline.reporting.templates import render
 from pipeline.workspace import Model
 from ssgan_tf.file_names import CURVES
 from ssgan_tf.whole_files import write_whole
@@ -34,16 +35,6 @@ def check_page(page: Path, runs: Sequence[Run]) -> None:
 
 def write_page(runs: Sequence[Run], page: Path) -> None:
     """Writes the page; it needs no other file and no network."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        # names and paths are the user's
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     names = short_names([run.workspace.root for run in runs])
     errors = {
         f"{name}: {recipe}": figure.draws
@@ -51,18 +42,16 @@ def write_page(runs: Sequence[Run], page: Path) -> None:
         for recipe, figure in run.figures.items()
     }
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        page,
-        environment.get_template(TEMPLATE).render(
-            names=names,
-            runs=list(zip(names, runs, strict=True)),
-            errors_chart=charts.errors_chart(errors) if errors else "",
-            common=_common(names, runs) if len(runs) == 2 else None,
-            settings=differing([run.config for run in runs]),
-            curves=[(name, _curves(run)) for name, run in zip(names, runs, strict=True)],
-            percent="{:.2%}".format,
-        ),
-    )
+    values = {
+        "names": names,
+        "runs": list(zip(names, runs, strict=True)),
+        "errors_chart": charts.errors_chart(errors) if errors else "",
+        "common": _common(names, runs) if len(runs) == 2 else None,
+        "settings": differing([run.config for run in runs]),
+        "curves": [(name, _curves(run)) for name, run in zip(names, runs, strict=True)],
+        "percent": "{:.2%}".format,
+    }
+    write_whole(page, render(TEMPLATE, values))
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.chain.config import RunConfig
+from pipeline.reporting.templates import render
 from pipeline.terminal import clock
 from pipeline.workspace import Workspace
 from ssgan_tf.whole_files import write_whole
@@ -28,20 +29,10 @@ def write_report(config: RunConfig, workspace: Workspace, summary: Mapping[str, 
     Raises:
         DataError: a result is missing or damaged, or was made from another one than that beside it.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from pipeline.reporting.sections import sections
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        # keys, class names and paths are the user's
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "count": "{:,}".format, "clock": clock}
-    text = environment.get_template(TEMPLATE).render(sections(config, workspace, summary))
+    values = sections(config, workspace, summary)
+    text = render(TEMPLATE, values, percent=_percent, count="{:,}".format, clock=clock)
     # a path may hold bytes that are no text
     write_whole(workspace.report, text.encode(errors="backslashreplace"))
     return workspace.report

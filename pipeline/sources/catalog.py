@@ -88,7 +88,7 @@ def open_source(
         if given and name != "folder":
             flag = setting.replace("_", "-")
             raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
-    module = importlib.import_module(source_module(spec))
+    module = importlib.import_module(f"{__package__}.{name}")
     own["test_labels"] = test_labels
     source = module.open_source(
         argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})

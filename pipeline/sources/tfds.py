@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pipeline.errors import DataError, UsageError, did_you_mean
 from pipeline.sources.files import InputFile, digest_of_files
 from pipeline.sources.source import Item, Source
@@ -89,17 +91,9 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     """
     if not argument:
         raise UsageError("the data set 'tfds' wants a name: tfds:NAME, for example tfds:mnist.")
-    import tensorflow_datasets as tfds
-
     folder = find_prepared(data_folder(data_dir), argument)
     builder = _builder(folder)
-    features = builder.info.features
-    named = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
-    image, label = named.get("image"), named.get("label")
-    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
-        raise DataError(f"tfds:{argument} is no image classification set: it needs an image and a label.")
-    if image.np_dtype != "uint8":
-        raise DataError(f"tfds:{argument} holds {image.np_dtype} images; only uint8 can be read.")
+    label = check_features(builder, argument)
     counts = {split: int(info.num_examples) for split, info in builder.info.splits.items()}
     if "train" not in counts:
         raise DataError(f"tfds:{argument} has no split 'train'; it has {', '.join(sorted(counts))}.")
@@ -108,6 +102,28 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
         counts=tuple((split, counts[split]) for split in ("train", "test") if split in counts),
         names=tuple(label.names),
     )
+
+
+def check_features(builder: Any, argument: str) -> Any:
+    """Checks that a data set holds images and labels that can be read; returns the feature of the labels.
+
+    Raises:
+        DataError: it does not.
+    """
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    named = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    image, label = named.get("image"), named.get("label")
+    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+        has = f"; it has {', '.join(sorted(named))}" if named else ""
+        raise DataError(
+            f"tfds:{argument} is no image classification set: it needs an image and a label{has}."
+        )
+    kind = np.dtype(image.np_dtype).name
+    if kind != "uint8":
+        raise DataError(f"tfds:{argument} holds {kind} images; only uint8 can be read.")
+    return label
 
 
 def data_folder(data_dir: str | None) -> Path:

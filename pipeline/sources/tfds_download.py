@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, did_you_mean
-from pipeline.sources.tfds import data_folder, find_prepared
+from pipeline.sources.tfds import check_features, data_folder, find_prepared
 from pipeline.terminal import Terminal
 
 DOWNLOADS = "downloads"
@@ -29,9 +29,13 @@ IDX_SETS = ("mnist", "fashion_mnist", "kmnist")
 
 def registered(name: str) -> bool:
     """Whether the installed tensorflow_datasets has a data set of this name."""
+    return name in _known()
+
+
+def _known() -> list[str]:
     import tensorflow_datasets as tfds
 
-    return name in tfds.list_builders(with_community_datasets=False)
+    return tfds.list_builders(with_community_datasets=False)
 
 
 def bring(argument: str, *, data_dir: str | None, terminal: Terminal) -> None:
@@ -63,21 +67,16 @@ def _builder(root: Path, argument: str) -> Any:
     import tensorflow_datasets as tfds
 
     name = argument.partition(":")[0].partition("/")[0]
-    known = tfds.list_builders(with_community_datasets=False)
+    known = _known()
     if name not in known:
         raise DataError(
             f"tensorflow_datasets {tfds.__version__} has no data set {name!r}.{did_you_mean(name, known)}"
         )
     try:
         builder = tfds.builder(argument, data_dir=str(root))
-        features = builder.info.features
     except (AssertionError, ValueError, OSError, ImportError, tfds.core.DatasetNotFoundError) as error:
         raise DataError(f"tfds:{argument} cannot be had: {_first_line(error)}") from None
-    if not ("image" in features and "label" in features):
-        raise DataError(
-            f"tfds:{argument} is no image classification set: it needs an image and a label; it has "
-            f"{', '.join(sorted(features))}."
-        )
+    check_features(builder, argument)
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not _manual_files(root):
         raise DataError(
             f"tfds:{argument} cannot be downloaded by a program. Into {str(root / DOWNLOADS / MANUAL)!r} "

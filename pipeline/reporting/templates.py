@@ -1,0 +1,28 @@
+"""Fills in the templates of this folder's pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def render(template: str, values: dict[str, Any], **filters: Any) -> str:
+    """Returns a page.
+
+    Args:
+        template: name of a file in this folder.
+        values: by the names that the template has for them; one that is missing is an error.
+        filters: functions by the names that the template has for them.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        # keys, class names and paths are the user's
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= filters
+    return environment.get_template(template).render(values)
