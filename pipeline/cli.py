@@ -17,7 +17,7 @@ from pipeline.chain.remembered import remembering, settle
 from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
-from pipeline.exported_commands import predict, serve
+from pipeline.exported_commands import predict, rollback, serve
 from pipeline.option_values import Place, Value
 from pipeline.recipes_command import recipes
 from pipeline.session import session
@@ -89,6 +89,8 @@ def _run_options() -> tuple[str, ...]:
     every = [key for stage in STAGES for key in stage.options if stage.name in ("preprocess", "train")]
     return (
         *(key for key in every if key not in ("train.workers", "train.worker_index")),
+        *("evaluate.target_error", "evaluate.confidence", "evaluate.alpha"),
+        *("evaluate.require", "evaluate.not_worse_than", "evaluate.margin"),
         "draws",
         "baseline",
     )
@@ -112,7 +114,7 @@ def run(workdir, as_json, quiet, force, **values) -> None:
     workspace = Workspace(workdir)
     check_force(force)
     with session(workspace, quiet) as terminal:
-        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all
+        from pipeline.chain.orchestrator import check_free, check_same_source, execute_all, finish
         from pipeline.chain.plan import plan_run
         from pipeline.interrupts import stop_on_signals
         from pipeline.reporting.report import write_report
@@ -132,7 +134,10 @@ def run(workdir, as_json, quiet, force, **values) -> None:
             summary = summarise(config, workspace, made)
             summary["report"] = str(write_report(config, workspace, summary))
         show_summary(summary, workspace, terminal)
+        refused = finish(made, terminal)
     _print_json(summary, as_json)
+    if refused:
+        raise refused
 
 
 def _stage_command(stage: Stage) -> click.Command:
@@ -147,7 +152,7 @@ def _stage_command(stage: Stage) -> click.Command:
     def command(workdir, as_json, quiet, force, **values) -> None:
         workspace = Workspace(workdir)
         with session(workspace, quiet) as terminal:
-            from pipeline.chain.orchestrator import check_same_source, execute_all
+            from pipeline.chain.orchestrator import check_same_source, execute_all, finish
             from pipeline.chain.plan_alone import plan_alone
             from pipeline.interrupts import stop_on_signals
 
@@ -165,10 +170,14 @@ def _stage_command(stage: Stage) -> click.Command:
                 notes = remembering(workspace, config, stage) if nodes[-1].publishes else nullcontext()
                 with notes:
                     # the last is that of the whole draw
-                    node, result = execute_all(nodes, terminal, forced)[-1]
+                    made = execute_all(nodes, terminal, forced)
+            node, result = made[-1]
             if node.publishes:
                 terminal.say(f"written to {node.folder}")
+            refused = finish(made, terminal)
         _print_json(result, as_json)
+        if refused:
+            raise refused
 
     return command
 
@@ -268,6 +277,7 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
 
 main.add_command(predict)
 main.add_command(serve)
+main.add_command(rollback)
 
 
 if __name__ == "__main__":

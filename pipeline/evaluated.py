@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.workspace import METRICS_FILE, PREDICTIONS_FILE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ssgan_tf.metrics.answers import Answers
+
+VALIDATION, CERTIFY = "validation", "certify"
+"""The splits that the temperature and the promise come from."""
+ASIDE = "{}_{}"
+"""Name in `predictions.npz` of a split's labels or logits, where it is not the one tested on."""
 
 
 def metrics_at(evaluated: Path, temperature: float | None = None) -> dict[str, Any]:
@@ -31,24 +42,79 @@ def metrics_at(evaluated: Path, temperature: float | None = None) -> dict[str, A
         raise DataError(f"the metrics {str(path)!r} cannot be read: {error}.") from None
     if temperature is None or metrics.get("temperature", temperature) == temperature:
         return metrics
-    return metrics | _classification(evaluated, metrics, temperature)
+    return _at(evaluated, metrics, temperature)
 
 
-def _classification(evaluated: Path, metrics: dict[str, Any], temperature: float) -> dict[str, Any]:
-    import numpy as np
-
+def _at(evaluated: Path, metrics: dict[str, Any], temperature: float) -> dict[str, Any]:
     from ssgan_tf.metrics.evaluators import evaluate
     from ssgan_tf.metrics.figures import CLASSIFICATION, DESCRIPTIONS, document
-    from ssgan_tf.metrics.probabilities import softmax
 
-    with np.load(evaluated / PREDICTIONS_FILE, allow_pickle=False) as stored:
-        inputs = SimpleNamespace(
-            probabilities=softmax(stored["logits"], temperature),
-            labels=stored["labels"],
-            folds=stored.get("folds"),
-            class_names=list(metrics["per_class"]),
-            calibration_bins=metrics["calibration_bins"],
-        )
-    values, described = document(CLASSIFICATION, evaluate(CLASSIFICATION, inputs)[0])
+    answers = stored_answers(
+        read_stored(evaluated),
+        class_names=list(metrics["per_class"]),
+        calibration_bins=metrics["calibration_bins"],
+        asked=metrics.get("asked", {}),
+        temperature=temperature,
+    )
+    values, described = document(CLASSIFICATION, evaluate(CLASSIFICATION, answers)[0])
+    before = [row["name"] for row in metrics[DESCRIPTIONS] if row["section"] == CLASSIFICATION]
+    gone = {*before, *(f"{name}_interval" for name in before)}
+    kept = {name: value for name, value in metrics.items() if name not in gone}
     others = [row for row in metrics[DESCRIPTIONS] if row["section"] != CLASSIFICATION]
-    return values | {"temperature": temperature, DESCRIPTIONS: described + others}
+    return kept | values | {DESCRIPTIONS: described + others}
+
+
+def read_stored(evaluated: Path) -> dict[str, np.ndarray]:
+    """Reads `predictions.npz` of an evaluation's folder.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    import numpy as np
+
+    path = evaluated / PREDICTIONS_FILE
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"the answers {str(path)!r} cannot be read: {error}.") from None
+
+
+def stored_answers(
+    stored: Mapping[str, np.ndarray],
+    *,
+    class_names: Sequence[str],
+    calibration_bins: int,
+    asked: Mapping[str, Any],
+    temperature: float | None,
+) -> Answers:
+    """The answers of an evaluation, for its evaluators.
+
+    Args:
+        stored: what `predictions.npz` holds.
+        class_names: K names.
+        calibration_bins: bins of the calibration error.
+        asked: `target_error`, `confidence` and `alpha`, as the settings have them.
+        temperature: divides the logits; None: fitted where there are labels for it, else 1.
+    """
+    from ssgan_tf.metrics.answers import Answers, Labelled, choose_temperature
+    from ssgan_tf.metrics.certificate import Asked
+
+    aside = {
+        name: Labelled(stored[ASIDE.format(name, "logits")], stored[ASIDE.format(name, "labels")])
+        for name in (VALIDATION, CERTIFY)
+        if ASIDE.format(name, "labels") in stored
+    }
+    tested, folds = Labelled(stored["logits"], stored["labels"]), stored.get("folds")
+    target = asked.get("target_error")
+    return Answers(
+        logits=tested.logits,
+        labels=tested.labels,
+        class_names=class_names,
+        calibration_bins=calibration_bins,
+        temperature=choose_temperature(temperature, aside.get(VALIDATION), tested, folds),
+        folds=folds,
+        aside=aside.get(CERTIFY),
+        asked=Asked(target, asked["confidence"]) if target is not None else None,
+        alpha=asked.get("alpha"),
+    )

@@ -1,4 +1,4 @@
-"""`ganpipe predict` and `ganpipe serve`: the commands that use an exported model."""
+"""`ganpipe predict`, `serve` and `rollback`: the commands that use an exported model."""
 
 from __future__ import annotations
 
@@ -79,6 +79,21 @@ def serve(model_dir, **values) -> None:
         from pipeline.serving.server import serve as run_server
 
         run_server(config, Terminal(sys.stderr))
+
+
+@click.command(cls=Command)
+@click.argument("model_dir", type=Place(FOLDER), metavar="MODEL_DIR")
+def rollback(model_dir: Path) -> None:
+    """Take the newest version in a folder of served ones back; servers then take the one before it.
+
+    MODEL_DIR is what `ganpipe export --push` was given. The version stays there under another name, and its
+    number is not used again.
+    """
+    with quiet_libraries(None):
+        from pipeline.exported.pushing import TAKEN_BACK, roll_back
+
+        gone, newest = roll_back(model_dir)
+    click.echo(f"{model_dir}: version {newest} is the newest now; {gone} lies there as {gone}{TAKEN_BACK}")
 
 
 def _section(values: dict[str, Any], section: str) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def setting_options(*dotted: str) -> Callable[[Callable], Callable]:
                 option = click.option(f"{flag}/--no-{flag[2:]}", _parameter(key), help=text, **shared)
             else:
                 value = VALUES.get(key) or value_of(cls, item)
+                if item.metadata.get("repeated"):
+                    shared["multiple"] = True
                 option = click.option(flag, _parameter(key), type=value, help=text, **shared)
             command = option(command)
         return command
@@ -187,7 +189,9 @@ def _value_of_key(key: str) -> Value | None:
 
 def settings_of(values: dict[str, Any]) -> dict[str, Any]:
     """Turns the keyword arguments of `setting_options` into dotted settings."""
-    return {key.replace("__", "."): value for key, value in values.items() if value is not None}
+    # of an option that may be repeated there are several, or none
+    joined = {key: ",".join(v) or None if isinstance(v, tuple) else v for key, v in values.items()}
+    return {key.replace("__", "."): value for key, value in joined.items() if value is not None}
 
 
 def _parameter(dotted: str) -> str:

@@ -4,6 +4,7 @@ WORKDIR/config.yaml, summary.json, report.html, ganpipe.log
 WORKDIR/seed-0/data                          prepared data of the label draw with seed 0
 WORKDIR/seed-0/ssgan/train                   checkpoints, event files, samples
 WORKDIR/seed-0/ssgan/evaluate                metrics.json, predictions.npz, samples.png
+WORKDIR/seed-0/ssgan/blessing.json           whether it may be shipped, and why
 WORKDIR/seed-0/ssgan/export                  classifier/1, generator/1
 WORKDIR/seed-0/ssgan/supervised/train, ...   the paired baseline of ssgan
 WORKDIR/seed-0/fold-0/data, ssgan/train, ... of a cross-fitted draw: the same, tested on one fold's images
@@ -20,6 +21,7 @@ DATA = "data"
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.npz"
 SAMPLES_FILE = "samples.png"
+BLESSING_FILE = "blessing.json"
 LABELLED_FILE = "labelled.txt"
 CLASSIFIER = "classifier"
 GENERATOR = "generator"

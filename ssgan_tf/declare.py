@@ -149,6 +149,7 @@ def setting(
     takes: str | None = None,
     place: Callable[[str], tuple[str, str]] | None = None,
     remembered: bool = True,
+    repeated: bool = False,
 ) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
@@ -161,10 +162,13 @@ def setting(
         takes: what a value is, in a word (FILE, FOLDER, "HOST:PORT,..."); None where type and rule tell.
         place: of a setting that names a file or folder, splits what stands before the path ("" where nothing
             does) from the path ("" where this value names none).
+        repeated: whether its option may be given several times; the values then have commas between them.
         remembered: False where it belongs to one call (which of the workers this is), not to what is made.
     """
     metadata = {"help": text, "rule": rule, "affects_result": affects_result, "group": group, "takes": takes}
-    return field(default=default, metadata={**metadata, "place": place, "remembered": remembered})
+    return field(
+        default=default, metadata={**metadata, "place": place, "remembered": remembered, "repeated": repeated}
+    )
 
 
 def as_in(cls: type, name: str, **changes: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from ssgan_tf.training.averages import copy_weights, raw_variables
 from ssgan_tf.training.trained import Trained
 
 CLASS_NAMES_FILE = "class_names.txt"
+CONFIDENCE_FILE = "confidence.json"
 SAMPLE_LIMIT = 1024
 # a float image with a value outside is no picture in 0..255, whatever scale was meant
 LOWEST, HIGHEST = -255.0, 510.0
@@ -42,10 +44,25 @@ class Confidence:
     Attributes:
         temperature: divides the logits, above 0 (Guo et al. 2017); 1 leaves them as they are.
         abstain_below: confidence in [0, 1] below which `abstain` is true; 0 never abstains.
+        label_lows: probability of each class from which its label remains; (): there is no such output.
+        promise: what is promised of the answers at this threshold, or why nothing is, as plain values.
+        label_sets: what is promised of the labels that remain.
     """
 
     temperature: float = 1.0
     abstain_below: float = 0.0
+    label_lows: tuple[float, ...] = ()
+    promise: Mapping[str, Any] | None = None
+    label_sets: Mapping[str, Any] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """What the asset `confidence.json` holds."""
+        return {
+            "temperature": self.temperature,
+            "abstain_below": self.abstain_below,
+            "promise": self.promise,
+            "label_sets": self.label_sets,
+        }
 
 
 def in_float32(trained: Trained) -> tuple[System, Networks]:
@@ -110,13 +127,25 @@ def classifier_signatures(
     `serving_bytes` takes `image_bytes` string [B]. They answer `probabilities` [B, K], `class_id` int64
     [B], `label` string [B], `confidence` [B], `real_score` [B] and `abstain` bool [B]. An image with a value
     that is not finite, below -255 or above 510 gets probabilities, confidence and real score 0 and abstain
-    true: it is no picture in 0..255.
+    true: it is no picture in 0..255. With `label_lows` they answer `labels_that_remain` string [B, K] too:
+    the labels whose probability reaches their threshold, and always the most probable, the most probable
+    first; the places that are left are empty.
 
     `classify` has the form that TensorFlow Serving's Classify call asks for: `inputs` string [B], each a
     serialised `tf.train.Example` with `image/encoded`, to `classes` string [B, K] and `scores` [B, K].
     """
     shape = system.data.image_shape
     names = list(class_names)
+
+    def remaining(probabilities: tf.Tensor, usable: tf.Tensor) -> tf.Tensor:
+        sizes, order = tf.math.top_k(probabilities, len(names))
+        remain = sizes >= tf.gather(tf.constant(confidence.label_lows, tf.float32), order)
+        first = tf.range(len(names)) == 0
+        kept = tf.logical_and(tf.logical_or(remain, first), usable[:, tf.newaxis])
+        # those that remain side by side, in their order
+        place = tf.argsort(tf.cast(tf.logical_not(kept), tf.int32), stable=True)
+        labels = tf.where(kept, tf.gather(tf.constant(names), order), "")
+        return tf.gather(labels, place, batch_dims=1)
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
     def answers(image: tf.Tensor) -> Outputs:
@@ -129,7 +158,9 @@ def classifier_signatures(
         probabilities = tf.where(usable[:, tf.newaxis], probabilities, 0.0)
         best = tf.argmax(probabilities, axis=-1)
         certainty = tf.reduce_max(probabilities, axis=-1)
+        sets = {"labels_that_remain": remaining(probabilities, usable)} if confidence.label_lows else {}
         return {
+            **sets,
             "probabilities": probabilities,
             "class_id": best,
             "label": tf.gather(tf.constant(names), best),
@@ -198,7 +229,10 @@ def save_classifier(
     confidence: Confidence | None = None,
     framing: Framing | None = None,
 ) -> None:
-    """Writes the classifier as a SavedModel, the class names as its asset `class_names.txt`.
+    """Writes the classifier as a SavedModel.
+
+    Its assets are the class names, `class_names.txt`, and `confidence.json`: temperature, threshold and what
+    is promised of the answers.
 
     Args:
         folder: the SavedModel's own folder; must not exist.
@@ -215,11 +249,15 @@ def save_classifier(
         raise UsageError(f"{type(system).__name__} has no classifier: it is trained without labels.")
     network = networks[system.classifier]
     alone: Networks = {system.classifier: network}
-    signatures = classifier_signatures(system, alone, class_names, confidence or Confidence(), framing)
+    confidence = confidence or Confidence()
+    signatures = classifier_signatures(system, alone, class_names, confidence, framing)
     with tempfile.TemporaryDirectory() as scratch:
         names = Path(scratch) / CLASS_NAMES_FILE
         names.write_text("".join(name.replace("\n", " ") + "\n" for name in class_names), encoding="utf-8")
-        _save(folder, network, signatures, {"class_names": tf.saved_model.Asset(str(names))})
+        told = Path(scratch) / CONFIDENCE_FILE
+        told.write_text(json.dumps(confidence.document(), indent=1) + "\n")
+        assets = {"class_names": names, "confidence": told}
+        _save(folder, network, signatures, {key: tf.saved_model.Asset(str(p)) for key, p in assets.items()})
 
 
 def save_generator(folder: Path, system: System, networks: Networks) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pipeline.chain.places import MANIFEST, lock_of, locked
 from pipeline.chain.plan import Node
 from pipeline.chain.publishing import leftovers, tidy, writing
 from pipeline.chain.stages import NAMES
-from pipeline.errors import DataError, UsageError, did_you_mean, writing_to
+from pipeline.errors import DataError, GateRefused, UsageError, did_you_mean, writing_to
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
 
@@ -152,6 +152,28 @@ def execute_all(
     for node in nodes:
         node.prepare()
     return [(node, execute(node, terminal, force)) for node in nodes]
+
+
+def finish(made: Sequence[tuple[Node, Mapping[str, Any]]], terminal: Terminal) -> GateRefused | None:
+    """Does what is to be done with the results of the models that were asked for: bless, push.
+
+    Returns:
+        The first no of a check, for the end of the command: the others are done all the same.
+    """
+    refused = None
+    asked_for = [node for node, _ in made if node.fold is None and node.publishes]
+    first = min((node.seed for node in asked_for), default=0)
+    paired = {node.model.recipe for node in asked_for if node.model and not node.model.pair}
+    for node in asked_for:
+        # a baseline is trained along; alone it is what was asked for. One model is pushed, not one a draw
+        along = bool(paired) and node.model is not None and node.model.pair is not None
+        if along or (node.seed != first and node.stage.name == NAMES[-1]):
+            continue
+        try:
+            node.afterwards(terminal)
+        except GateRefused as error:
+            refused = refused or error
+    return refused
 
 
 def check_free(nodes: Sequence[Node]) -> None:

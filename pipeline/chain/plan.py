@@ -65,6 +65,7 @@ class Node:
         publishes: False in a process that only helps another one, which publishes.
         origin: what names the source, where it reads one.
         prepare: does what must be done before any node runs.
+        afterwards: does what is to be done with the result, if this is the model that was asked for.
         also: why it would run although its result is there.
         inputs: what it reads, by the keyword of the stage's `run`.
     """
@@ -80,6 +81,7 @@ class Node:
     publishes: bool = True
     origin: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] = field(default=lambda: None, repr=False)
+    afterwards: Callable[[Terminal], None] = field(default=lambda terminal: None, repr=False)
     also: tuple[str, ...] = ()
     inputs: Mapping[str, Input] = field(default_factory=dict)
 
@@ -214,6 +216,7 @@ def plan_stage(
         stop: ends training early.
     """
     settings = settings_of(stage, config)
+    stage.check(settings)
     inputs = {key: made[name] for key, name in stage.inputs.items() if name in made}
     parameters = _parameters(settings)
     if stage.seeded:
@@ -251,6 +254,7 @@ def plan_stage(
         publishes=stage.publishes(settings),
         origin=origin,
         prepare=lambda: stage.prepare(settings),
+        afterwards=lambda terminal: stage.afterwards(settings, folder, terminal),
         also=tuple(stage.why_again(settings, folder, fingerprint.digest)),
         inputs=inputs | {f"{FOLD}-{number}": item for number, item in enumerate(pooled)},
     )

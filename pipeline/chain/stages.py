@@ -17,80 +17,45 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.chain import hooks
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.workspace import DATA
 from ssgan_tf.file_names import CHECKPOINTS
-from ssgan_tf.training.cluster import is_chief
 
 SOURCE = "source"
 """The input that is no stage's result: what `--dataset` names."""
-
-
-def _splits_alone(document: dict[str, Any]) -> dict[str, Any]:
-    splits = document["splits"].items()
-    return {
-        "splits": {name: {"count": s["count"], "labelled": s["labelled"]} for name, s in splits},
-        "stands_for": document["stands_for"],
-    }
 
 
 def _as_given(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {"background": settings.framing.background}
-
-
-def _trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
-    from pipeline.stages.train.planned import in_full
-
-    return in_full(settings, recipe_settings)
-
-
 def _never(settings: Any) -> bool:
     return False
-
-
-def _tests(settings: Any) -> bool:
-    return settings.split == "test"
 
 
 def _all_publish(settings: Any) -> bool:
     return True
 
 
-def _chief_publishes(settings: Any) -> bool:
-    return is_chief(settings, os.environ)
-
-
 def _nothing(settings: Any) -> None:
     pass
-
-
-def _prepare_devices(settings: Any) -> None:
-    from ssgan_tf.training.strategy import prepare_devices
-
-    prepare_devices(settings.strategy, settings.replicas)
 
 
 def _nothing_more(settings: Any, folder: Path, content: str) -> list[str]:
     return []
 
 
-def _versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
-    from pipeline.exported.versions import why_again
-
-    return why_again(folder, content, settings.version, settings.keep)
+def _nothing_afterwards(settings: Any, folder: Path, terminal: Any) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -122,6 +87,9 @@ class Stage:
         prepare: does what must be done before any stage of the process starts.
         why_again: of settings, the result's folder and the fingerprint's digest: why the stage would run
             although the result that is there has that fingerprint. Raises where it must not run at all.
+        check: raises where its settings cannot work, before any stage of the process starts.
+        afterwards: of settings, the result's folder and the terminal: what is done with the result of the
+            model that was asked for, made or reused. Raises GateRefused where a check says no.
     """
 
     name: str
@@ -146,6 +114,8 @@ class Stage:
     publishes: Callable[[Any], bool] = field(default=_all_publish, repr=False)
     prepare: Callable[[Any], None] = field(default=_nothing, repr=False)
     why_again: Callable[[Any, Path, str], list[str]] = field(default=_nothing_more, repr=False)
+    check: Callable[[Any], None] = field(default=_nothing, repr=False)
+    afterwards: Callable[[Any, Path, Any], None] = field(default=_nothing_afterwards, repr=False)
 
     @property
     def module(self) -> str:
@@ -191,6 +161,7 @@ STAGES = (
             "data.test_rate",
             "data.folds",
             "data.validation_rate",
+            "data.certify_rate",
             "data.shards",
             "data.strict",
             "data.runner",
@@ -200,8 +171,8 @@ STAGES = (
         once_a_draw=True,
         in_folds=True,
         seeded=True,
-        keeps=_splits_alone,
-        resolve=_background_level,
+        keeps=hooks.splits_alone,
+        resolve=hooks.background_level,
     ),
     Stage(
         name="train",
@@ -225,10 +196,10 @@ STAGES = (
         in_folds=True,
         seeded=True,
         reads_recipe=True,
-        resolve=_trained_with,
+        resolve=hooks.trained_with,
         resumes_from=CHECKPOINTS,
-        publishes=_chief_publishes,
-        prepare=_prepare_devices,
+        publishes=hooks.chief_publishes,
+        prepare=hooks.prepare_devices,
     ),
     Stage(
         name="evaluate",
@@ -236,10 +207,21 @@ STAGES = (
         settings=EvaluateConfig,
         inputs={"model": "train", "data": "preprocess"},
         summary="Evaluate a trained recipe on the held-out split.",
-        options=("train.recipe", "evaluate.split"),
+        options=(
+            "train.recipe",
+            "evaluate.split",
+            "evaluate.target_error",
+            "evaluate.confidence",
+            "evaluate.alpha",
+            "evaluate.require",
+            "evaluate.not_worse_than",
+            "evaluate.margin",
+        ),
+        check=hooks.requirements,
+        afterwards=hooks.blessed,
         for_baseline=True,
         in_folds=True,
-        pools=_tests,
+        pools=hooks.tests,
         borrows={"temperature": "export.temperature"},
     ),
     Stage(
@@ -255,9 +237,13 @@ STAGES = (
             "export.format",
             "export.temperature",
             "export.abstain_below",
+            "export.push",
+            "export.push_keep",
         ),
+        check=hooks.push_target,
+        afterwards=hooks.pushed,
         optional=frozenset({"metrics"}),
-        why_again=_versions_wanted,
+        why_again=hooks.versions_wanted,
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

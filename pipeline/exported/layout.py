@@ -4,26 +4,33 @@
         3/                     version: a SavedModel
             saved_model.pb
             variables/
-            assets/            class_names.txt, one class a line
-            assets.extra/      warm-up requests, model card, what it was made from, other formats
+            assets/            class_names.txt, one class a line; confidence.json: temperature, threshold
+                               and what is promised of the answers
+            assets.extra/      warm-up requests, model card, what it was made from, other formats; of one
+                               that was shipped, why it may be, and its answers to test images
 
 Whoever writes one and whoever reads one asks here.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import DataError, UsageError
 
 MAX_VERSION = 2**63 - 1
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 CLASS_NAMES_FILE = Path("assets") / "class_names.txt"
+CONFIDENCE_FILE = Path("assets") / "confidence.json"
 _EXTRA = Path("assets.extra")
 WARMUP_FILE = _EXTRA / "tf_serving_warmup_requests"
 MADE_FROM_FILE = _EXTRA / "made_from.json"
+ANSWERS_FILE = _EXTRA / "answers.npz"
+BLESSED_FILE = _EXTRA / "blessing.json"
 CARD_FILE = _EXTRA / "README.md"
 LITE_FILE = _EXTRA / "classifier.tflite"
 LITE_INT8_FILE = _EXTRA / "classifier_int8.tflite"
@@ -95,6 +102,15 @@ def read_class_names(folder: Path, count: int | None = None) -> tuple[str, ...]:
     if count is not None and len(names) != count:
         raise DataError(f"{str(path)!r} holds {len(names)} names; the model has {count} classes.")
     return names
+
+
+def read_confidence(folder: Path) -> dict[str, Any] | None:
+    """Reads what a version says of its temperature, threshold and promises; None where it says nothing."""
+    try:
+        found = json.loads((folder / CONFIDENCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def check_model_folder(folder: Path) -> None:

@@ -36,17 +36,26 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     return _svg(figure, "Test error of every draw, with intervals")
 
 
-def reliability_chart(binned: ConfidenceBins) -> str:
-    """How often answers are right, against the confidence they are given with; larger marks hold more."""
-    there = binned.counts > 0
-    counts = binned.counts[there]
-    confidence, accuracy = binned.confidences[there] / counts, binned.hits[there] / counts
+def reliability_chart(binned: ConfidenceBins, before: ConfidenceBins | None = None) -> str:
+    """How often answers are right, against the confidence they are given with.
+
+    Args:
+        binned: as they are.
+        before: at the temperature 1, where that is another one: drawn as rings.
+    """
     figure, axes = _axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
     axes.plot([0, 1], [0, 1], color="#a8adb5", linewidth=1, linestyle="--")
-    sizes = 8 + 140 * counts / counts.max()
-    axes.scatter(confidence, accuracy, s=sizes, color=COLOURS[0], alpha=0.7, clip_on=False)
+    if before is not None:
+        axes.scatter(*_shares(before), s=30, facecolors="none", edgecolors=COLOURS[1], clip_on=False)
+    axes.scatter(*_shares(binned), s=30, color=COLOURS[0], alpha=0.7, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     return _svg(figure, "Reliability diagram")
+
+
+def _shares(binned: ConfidenceBins) -> tuple[np.ndarray, np.ndarray]:
+    there = binned.counts > 0
+    counts = binned.counts[there]
+    return binned.confidences[there] / counts, binned.hits[there] / counts
 
 
 def abstention_chart(coverage: np.ndarray, risk: np.ndarray) -> str:

@@ -65,7 +65,11 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "seen": seen_section(info),
         "files": read_provenance(data).get("files"),
         "listed": LISTED,
-        "trust": _trust(folder / "evaluate", metrics, info) if "error" in metrics else None,
+        "trust": (
+            _trust(folder / "evaluate", metrics, info, config.export.abstain_below)
+            if "error" in metrics
+            else None
+        ),
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
         ),
@@ -128,8 +132,10 @@ def untested(info: DatasetInfo, metrics: Mapping[str, Any]) -> int:
     return int(info.splits["train"]["labelled"] - metrics["cross_fitted"]["images"])
 
 
-def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> dict[str, Any]:
-    from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
+def _trust(
+    evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo, given_below: float | None = None
+) -> dict[str, Any]:
+    from ssgan_tf.metrics.calibration import equal_mass_sums, risk_coverage
     from ssgan_tf.metrics.figures import CLASSIFICATION, lines, tested_on
 
     predictions = Predictions.load(evaluated, metrics["temperature"])
@@ -149,10 +155,15 @@ def _trust(evaluated: Path, metrics: Mapping[str, Any], info: DatasetInfo) -> di
     )
     answers = (predictions.probabilities, predictions.labels)
     _, coverage, risk = risk_coverage(*answers)
+    before = None
+    if metrics["temperature"] != 1:
+        before = equal_mass_sums(Predictions.load(evaluated).probabilities, predictions.labels)
     return {
         "metrics": metrics,
         "figures": list(lines(metrics, CLASSIFICATION)),
-        "reliability_chart": charts.reliability_chart(confidence_bins(*answers)),
+        "promise": metrics.get("certificate"),
+        "abstain_below": given_below,
+        "reliability_chart": charts.reliability_chart(equal_mass_sums(*answers), before),
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "tested_on": tested_on(metrics),
         "cross_fitted": metrics.get("cross_fitted"),

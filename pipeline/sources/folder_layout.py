@@ -4,7 +4,8 @@
     PATH/unlabelled/*.png                 (or right in PATH): images without a label
     PATH/train/..., test/..., val/...     splits, each a tree of classes of its own
 
-Splits are known by name, in any case: train or training, test, val, valid or validation. They are splits
+Splits are known by name, in any case: train or training, test, val, valid or validation, certify or
+certification. They are splits
 where the training split is one of several, or where no other folder stands beside them; a folder "train"
 among "bus" and "plane" is a class.
 
@@ -42,6 +43,8 @@ _SPLIT_OF = {
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "certify": "certify",
+    "certification": "certify",
 }
 
 

@@ -1,6 +1,7 @@
 """`npz:FILE`: arrays in NumPy's archive.
 
     x_train, y_train and, if there is a test split, x_test, y_test; or images, labels
+    x_certify, y_certify, if there are images set aside for a promise
     images uint8 [N, H, W] or [N, H, W, C]; labels whole numbers [N], -1 for unlabelled
     class_names text [K], if the classes have names
 
@@ -37,8 +38,9 @@ class Npz(ArraySource):
         place = repr(str(self.file.path))
         if "x_train" in arrays:
             wanted = {"train": ("x_train", "y_train")}
-            if "x_test" in arrays:
-                wanted["test"] = ("x_test", "y_test")
+            for split in ("test", "certify"):
+                if f"x_{split}" in arrays:
+                    wanted[split] = (f"x_{split}", f"y_{split}")
         elif "images" in arrays:
             wanted = {"train": ("images", "labels")}
         else:

@@ -99,7 +99,7 @@ class Source(abc.ABC):
     def splits(self) -> dict[str, int]:
         """Number of items of each split.
 
-        "train" is always there, "test" and "validation" only if they are the source's own.
+        "train" is always there, "test", "validation" and "certify" only if they are the source's own.
         """
 
     @abc.abstractmethod

@@ -122,3 +122,47 @@ def chance_of_difference(first_only: int, second_only: int, inflation: float = 1
         return float(binomtest(first_only, disagreeing).pvalue)
     distance = max(abs(first_only - second_only) - 1, 0) / math.sqrt(inflation * disagreeing)
     return float(2 * norm.sf(distance))
+
+
+def chance_if_worse(worse: int, better: int, count: int, *, margin: float, inflation: float = 1.0) -> float:
+    """How often so good a comparison would come about if the new model erred more by `margin`: one-sided.
+
+    The score test of a difference of paired shares (Tango 1998, "Equivalence test and confidence interval
+    for the difference in proportions for the paired-sample design", equations 4 to 6).
+
+    Args:
+        worse: images that only the old model answers rightly.
+        better: images that only the new one does.
+        count: all images that both answered, from 1.
+        margin: difference of the errors, in (-1, 1).
+        inflation: of the variance of the difference, by `difference_inflation`.
+
+    Returns:
+        A probability: below 0.05 the new model is worse by less than the margin, with 95 % confidence.
+    """
+    from scipy.stats import norm
+
+    # the share of the better ones, most likely if the difference is the margin
+    a = 2 * count
+    b = (2 * count - worse + better) * margin - worse - better
+    c = -better * margin * (1 - margin)
+    share = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = count * max(2 * share + margin * (1 - margin), 0.0) * inflation
+    distance = worse - better - count * margin
+    if not variance:
+        return 1.0 if distance >= 0 else 0.0
+    return float(norm.cdf(distance / math.sqrt(variance)))
+
+
+def largest_difference(worse: int, better: int, count: int, *, inflation: float = 1.0) -> float:
+    """The largest difference of the errors (new minus old) that 95 % confidence leaves, in (-1, 1).
+
+    It is the margin at which `chance_if_worse` is 0.05.
+    """
+    from scipy.optimize import brentq
+
+    def beyond(margin: float) -> float:
+        return chance_if_worse(worse, better, count, margin=margin, inflation=inflation) - 0.05
+
+    low, high = (worse - better) / count, 1 - 1e-9
+    return float(brentq(beyond, low, high)) if low < high and beyond(high) < 0 < beyond(low) else 1.0

@@ -36,6 +36,7 @@ from ssgan_tf.metrics.figures import (
 )
 from ssgan_tf.metrics.intervals import share_interval
 from ssgan_tf.metrics.probabilities import softmax
+from ssgan_tf.metrics.temperature import fit_temperature
 from ssgan_tf.records import (
     SCHEMA_VERSION,
     DatasetInfo,
@@ -329,6 +330,90 @@ def test_the_whole_of_a_cross_fitted_draw_is_evaluated_by_its_folds(
     assert all(mistake.picture == picture_of[mistake.key] for mistake in values["mistakes"])
     at_two = metrics_at(tmp_path, 2.0)
     assert at_two["error_interval"] == metrics["error_interval"] and at_two["brier"] != metrics["brier"]
+
+
+@pytest.fixture(scope="module")
+def set_aside(prepared_digits, tmp_path_factory) -> Path:
+    """The prepared data with 200 validation images and 320 set aside for a promise, ten of them twice."""
+    folder = Path(shutil.copytree(prepared_digits, tmp_path_factory.mktemp("aside") / "data"))
+    images, labels = digit_images(1060)
+    document = json.loads((folder / "dataset.json").read_text())
+    document["splits"]["validation"] = write_split(folder, "validation", images[550:750], labels[550:750])
+    rows = np.r_[750:1060, 750:760]
+    document["splits"]["certify"] = write_split(folder, "certify", images[rows], labels[rows])
+    (folder / "dataset.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def promising(set_aside, trained_digits, tmp_path_factory) -> Path:
+    """An evaluation that is asked for a promise which the model can give."""
+    output = tmp_path_factory.mktemp("promising")
+    config = EvaluateConfig(samples=0, target_error=0.5, confidence=0.9, alpha=0.2)
+    evaluate.run(config, model=trained_digits, data=set_aside, output=output, terminal=Terminal(quiet=True))
+    return output
+
+
+def test_temperature_and_promise_come_from_splits_of_their_own(promising):
+    metrics = metrics_at(promising)
+    with np.load(promising / "predictions.npz") as stored:
+        stored = dict(stored)
+    assert [len(stored[f"{name}_labels"]) for name in ("validation", "certify")] == [200, 310]
+    temperature = fit_temperature(stored["validation_logits"], stored["validation_labels"])
+    assert metrics["temperature"] == temperature != 1
+    # neither the labels tested on nor those of the promise have a part in the temperature
+    assert "200 validation images" in next(row.caption for row in lines(metrics) if row.name == "temperature")
+    promise = metrics["certificate"]
+    confidence = softmax(stored["certify_logits"], temperature).max(axis=1)
+    accepted = confidence >= promise["threshold"]
+    assert promise["state"] == "promised" and promise["checked"] == 310
+    wrong = stored["certify_logits"].argmax(1) != stored["certify_labels"]
+    assert (promise["answered"], promise["wrong"]) == (accepted.sum(), (accepted & wrong).sum())
+    assert promise["error_bound"] <= 0.5 and metrics["promise"] == promise["sentence"]
+    assert metrics["label_sets"]["checked"] == 310 and metrics["set_coverage"] > 0.7
+    before, after = metrics["calibration_error_before"], metrics["calibration_error"]
+    assert after < before and metrics["calibration_error_interval"][0] <= after
+
+
+def test_at_another_temperature_the_promise_is_made_anew(promising, tmp_path):
+    with np.load(promising / "predictions.npz") as stored:
+        wrong = (stored["certify_logits"].argmax(1) != stored["certify_labels"]).mean()
+    metrics = metrics_at(promising)
+    metrics["asked"] |= {"target_error": float(0.7 * wrong)}
+    shutil.copy(promising / "predictions.npz", tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    other, softer = metrics_at(tmp_path, 1.0), metrics_at(tmp_path, 3.0)
+    assert other["temperature"] == 1 and "calibration_error_before" not in other
+    assert other["certificate"]["checked"] == 310
+    assert 1 > other["certificate"]["threshold"] > softer["certificate"]["threshold"] > 0
+    assert other["promise"] != metrics["promise"]
+    assert [line.name for line in lines(other)].count("promise") == 1
+
+
+def test_without_images_set_aside_there_is_an_estimate_and_no_promise(evaluated, tmp_path):
+    metrics = metrics_at(evaluated) | {"asked": {"target_error": 0.2, "confidence": 0.95, "alpha": 0.1}}
+    shutil.copy(evaluated / "predictions.npz", tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    found = metrics_at(tmp_path, 1.5)
+    assert found["certificate"]["state"] == "estimated" and "no promise" in found["promise"]
+    assert "certified_coverage" not in found and found["label_sets"]["lows"] == []
+    assert "there are 0" in found["labels_remaining"]
+
+
+def test_an_image_set_aside_that_is_trained_on_is_refused(set_aside, trained_digits, tmp_path):
+    folder = Path(shutil.copytree(set_aside, tmp_path / "data"))
+    images, labels = digit_images(401)
+    document = json.loads((folder / "dataset.json").read_text())
+    document["splits"]["certify"] = write_split(folder, "certify", images[390:401], labels[390:401])
+    (folder / "dataset.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="10 of 11 images of split 'certify' are in split 'train' too"):
+        evaluate.run(
+            EvaluateConfig(samples=0, target_error=0.1),
+            model=trained_digits,
+            data=folder,
+            output=tmp_path,
+            terminal=Terminal(quiet=True),
+        )
 
 
 def test_the_trained_images_are_read_block_by_block(prepared_digits):

@@ -17,7 +17,6 @@ from pipeline.chain.plan import plan_run
 from pipeline.errors import DataError, UsageError
 from pipeline.sources.catalog import open_source
 from pipeline.stages.evaluate.pooled import PooledAnswers
-from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.stages.preprocess.checks import check_draw
 from pipeline.stages.preprocess.draw import draw
 from pipeline.stages.preprocess.given import Given
@@ -274,22 +273,19 @@ def test_pooled_answers_are_those_of_the_folds(tmp_path):
     ]
     record = SimpleNamespace(recipe="ssgan", class_names=("ant", "bee"))
     trained = SimpleNamespace(record=record)
-    pooled = PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)
+    pooled = PooledAnswers(trained, folders)
     assert pooled.summary == {"folds": 3, "images": 18, "errors": pytest.approx([1 / 6, 2 / 6, 3 / 6])}
-    wrong = pooled.probabilities.argmax(1) != pooled.labels
-    np.testing.assert_array_equal(np.bincount(pooled.folds, weights=wrong), [1, 2, 3])
-    assert pooled.like_training == 3
-    with np.load(tmp_path / PREDICTIONS_FILE) as stored:
-        assert len(set(stored["keys"])) == 18
-        np.testing.assert_array_equal(stored["folds"], pooled.folds)
+    wrong = pooled.stored["logits"].argmax(1) != pooled.stored["labels"]
+    np.testing.assert_array_equal(np.bincount(pooled.stored["folds"], weights=wrong), [1, 2, 3])
+    assert pooled.like_training == 3 and len(set(pooled.stored["keys"])) == 18
     twice = [*folders[:2], folders[0]]
     with pytest.raises(DataError, match="tested the same image"):
-        PooledAnswers(EvaluateConfig(), trained, twice, tmp_path)
+        PooledAnswers(trained, twice)
     record.class_names = ("ant", "cat")
     with pytest.raises(DataError, match="ssgan with 2 classes.* or has others"):
-        PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)
+        PooledAnswers(trained, folders)
     record.class_names = ("ant", "bee")
     (folders[1] / METRICS_FILE).unlink()
     with pytest.raises(DataError, match="cannot be read.*ganpipe evaluate"):
-        PooledAnswers(EvaluateConfig(), trained, folders, tmp_path)
+        PooledAnswers(trained, folders)
     assert Workspace(tmp_path).result(3, Model("ssgan"), "train", 2) == tmp_path / "seed-3/fold-2/ssgan/train"

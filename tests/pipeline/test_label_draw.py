@@ -99,6 +99,30 @@ def test_test_and_validation_are_stratified_disjoint_and_drawn_from_labelled_ima
     assert all(m.labelled for m in result.of("test") + result.of("validation"))
 
 
+def test_images_set_aside_for_a_promise_are_in_no_other_split_and_the_same_in_every_fold():
+    # every picture twice, some without a label
+    source = {"train": [row for row in rows([0, 1, 2] * 20 + [-1] * 9) for _ in range(2)]}
+    whole = drawn(source, certify_rate=0.25, validation_rate=0.2, labels_per_class="all")
+    contents = [{m.digest for m in whole.of(name)} for name in ("train", "test", "validation", "certify")]
+    assert len(set.union(*contents)) == sum(map(len, contents)) == 69
+    assert [sum(m.label == c for m in whole.of("certify")) for c in (-1, 0, 1, 2)] == [0, 10, 10, 10]
+    aside = contents[3]
+    for fold in (None, 0, 1, 2):
+        config = DataConfig(folds=3, certify_rate=0.25, labels_per_class="all")
+        of_fold = draw(source, class_names=NAMES, config=config, seed=0, fold=fold)
+        assert {m.digest for m in of_fold.of("certify")} == aside
+        assert not aside & {m.digest for m in of_fold.of("test") + of_fold.of("train")}
+    # the draw can be repeated from its list
+    again = drawn(source, given=read_lines(given_lines(whole.everyone())), test_rate=0.5)
+    assert {m.digest for m in again.of("certify")} == aside
+
+
+def test_the_source_s_own_images_for_a_promise_stay_whole():
+    own = rows([0, 1, 2], "certify")
+    result = drawn({"train": rows([0, 1, 2] * 20), "certify": own}, certify_rate=0.5)
+    assert [m.digest for m in result.of("certify")] == [row.digest for row in own]
+
+
 def test_the_source_s_own_test_split_stays_whole():
     test = rows([0, 1, 2, 2], "test")
     result = drawn({"train": rows([0, 1, 2] * 20), "test": test}, labels_per_class=2)

@@ -10,8 +10,10 @@ import pytest
 from scipy.stats import binomtest
 
 from ssgan_tf.metrics.intervals import (
+    chance_if_worse,
     chance_of_difference,
     difference_inflation,
+    largest_difference,
     share_interval,
     variance_inflation,
 )
@@ -58,6 +60,26 @@ def test_of_equally_good_learners_one_is_called_better_in_one_of_twenty_runs_at_
     # and a learner that lacks half of what the other sees is told apart
     better = simulation.paired("centroid", simulation.Mixture(10, 4.0), labels, runs=runs, seed=5, missing=10)
     assert simulation.claims(*better) > 0.4
+
+
+def test_a_model_that_is_worse_by_the_margin_passes_in_one_of_twenty_comparisons():
+    random = np.random.default_rng(0)
+    for count, only_old, only_new in ((400, 0.04, 0.03), (1000, 0.015, 0.005), (200, 0.01, 0.0)):
+        draws = random.multinomial(count, [only_old, only_new, 1 - only_old - only_new], 2000)
+        chances = np.array([chance_if_worse(w, b, count, margin=0.01) for w, b, _ in draws])
+        assert (chances <= 0.05).mean() <= 0.075
+    # and one that is not worse passes where there are images enough
+    draws = random.multinomial(4000, [0.01, 0.01, 0.98], 300)
+    assert np.mean([chance_if_worse(w, b, 4000, margin=0.01) <= 0.05 for w, b, _ in draws]) > 0.9
+
+
+def test_the_largest_difference_is_where_the_test_turns():
+    for worse, better in ((0, 0), (5, 3), (3, 9), (40, 0)):
+        most = largest_difference(worse, better, 500)
+        assert (worse - better) / 500 < most < 1
+        assert chance_if_worse(worse, better, 500, margin=most) == pytest.approx(0.05, abs=1e-6)
+        assert largest_difference(worse, better, 500, inflation=2.0) > most
+    assert chance_if_worse(0, 0, 298, margin=0.01) > 0.04 > chance_if_worse(0, 0, 400, margin=0.01)
 
 
 def test_wilsons_interval_of_a_plain_test_split():

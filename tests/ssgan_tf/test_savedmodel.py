@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from ssgan_tf.errors import UsageError
 from ssgan_tf.framing import Framing
+from ssgan_tf.metrics.conformal import labels_that_remain
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import example_bytes
 from ssgan_tf.savedmodel import (
@@ -156,6 +158,35 @@ def test_one_pass_of_the_network_gives_class_and_real_score(classifier):
     ]
     _, networks = build()
     assert reads == [len(networks["discriminator"].variables)]
+
+
+def test_labels_that_remain_are_those_that_reach_their_threshold(tmp_path, system_and_networks):
+    """As the sets are counted on the images tested on; the most probable first, then nothing."""
+    lows = (0.02, 0.3, 0.05, 0.1, 0.9, 0.05, 0.05, 0.05, 0.05, 0.05)
+    promise = {"state": "promised", "sentence": "It answers."}
+    save_classifier(
+        tmp_path / "sets", *system_and_networks, NAMES, Confidence(3.0, 0.25, lows, promise, {"alpha": 0.1})
+    )
+    signatures = tf.saved_model.load(str(tmp_path / "sets")).signatures
+    answers = signatures["serving_uint8"](image=tf.constant(IMAGES))
+    probabilities = answers["probabilities"].numpy()
+    expected = labels_that_remain(probabilities, lows)
+    assert 1 < expected.sum(axis=1).mean() < len(NAMES)
+    for row, remain, sizes in zip(
+        answers["labels_that_remain"].numpy(), expected, probabilities, strict=True
+    ):
+        order = [NAMES[k] for k in np.argsort(-sizes, kind="stable") if remain[k]]
+        assert [label.decode() for label in row] == order + [""] * (len(NAMES) - len(order))
+    np.testing.assert_array_equal(answers["abstain"], answers["confidence"] < 0.25)
+    no_picture = signatures["serving_default"](image=tf.fill([1, 8, 8, 1], np.nan))
+    assert set(no_picture["labels_that_remain"].numpy()[0]) == {b""}
+    told = json.loads((tmp_path / "sets" / "assets" / "confidence.json").read_text())
+    assert told == {
+        "temperature": 3.0,
+        "abstain_below": 0.25,
+        "promise": promise,
+        "label_sets": {"alpha": 0.1},
+    }
 
 
 def test_class_names_are_an_asset(folder):

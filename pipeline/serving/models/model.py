@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 
-from pipeline.exported.layout import DEFAULT, read_class_names
+from pipeline.exported.layout import DEFAULT, read_class_names, read_confidence
 from pipeline.serving import images
 from pipeline.serving.models.signature import Signature, read_signatures
 from pipeline.serving.status import from_exception, invalid, not_found
@@ -30,6 +30,7 @@ class Model:
         signatures: by name.
         definitions: SignatureDef protos by name.
         class_names: lines of its class-name asset, () without one.
+        confidence: its temperature, threshold and promises; None where it says nothing of them.
     """
 
     def __init__(self, name: str, version: int, folder: Path, threads: int = 1) -> None:
@@ -65,6 +66,7 @@ class Model:
                         [spec.tensor for spec in signature.inputs.values()],
                     )
             self.class_names = read_class_names(folder)
+            self.confidence = read_confidence(folder)
         except Exception as error:
             self._session.close()
             if isinstance(error, OSError):
@@ -110,16 +112,21 @@ class Model:
         return {name: _as_array(value) for name, value in zip(signature.outputs, values, strict=True)}
 
     def metadata(self) -> dict[str, Any]:
-        """Returns the answer of `GET .../metadata`, as TensorFlow Serving prints its protos."""
+        """Returns the answer of `GET .../metadata`, as TensorFlow Serving prints its protos.
+
+        Beside its fields stands `confidence`, where the version says what is promised of its answers.
+        """
         printed = {
             key: json_format.MessageToDict(
                 value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
             )
             for key, value in self.definitions.items()
         }
+        told = {"confidence": self.confidence} if self.confidence else {}
         return {
             "model_spec": {"name": self.name, "signature_name": "", "version": str(self.version)},
             "metadata": {"signature_def": {"signature_def": printed}},
+            **told,
         }
 
     def acquire(self) -> Model:

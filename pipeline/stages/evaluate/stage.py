@@ -59,7 +59,8 @@ def run(
         DataError: the split is absent or empty, some of its images are in the training split too, or the
             model is damaged or of other data.
     """
-    from pipeline.stages.evaluate.classification import ClassificationInputs
+    from pipeline.evaluated import stored_answers
+    from pipeline.stages.evaluate.classification import of_split, of_splits_aside, save
     from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
     from pipeline.stages.evaluate.generation import GenerationInputs
     from pipeline.stages.evaluate.pooled import PooledAnswers
@@ -71,7 +72,7 @@ def run(
     info = DatasetInfo.load(data)
     trained = load_trained(model, info)
     classifies = trained.system.classifier is not None
-    pooled = PooledAnswers(config, trained, folds, output) if classifies and folds else None
+    pooled = PooledAnswers(trained, folds) if classifies and folds else None
     split = _held_out(info, config.split, needed=classifies) if pooled is None else None
     training = read_contents(info, "train")
     contents = Contents.of([split]) if split else None
@@ -92,23 +93,33 @@ def run(
             )
     descriptions: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
-    answers: ClassificationInputs | PooledAnswers | None = pooled
+    stored: dict[str, Any] = {}
     if pooled:
+        stored = pooled.stored
         metrics |= {"images_in_training": 0, "images_like_training": pooled.like_training}
         metrics["cross_fitted"] = pooled.summary
     if split and contents and classifies:
-        answers = ClassificationInputs(config, trained, split, contents, output, terminal)
-    if answers:
+        stored = of_split(config, trained, split, contents, terminal)
+    if stored:
+        if fold is None:
+            stored = stored | of_splits_aside(config, trained, info, training, terminal)
+        save(output, stored)
+        asked = {} if fold is not None else config.asked
+        answers = stored_answers(
+            stored,
+            class_names=trained.record.class_names,
+            calibration_bins=config.calibration_bins,
+            asked=asked,
+            temperature=config.temperature,
+        )
         figures, missed = evaluate(CLASSIFICATION, answers)
         values, described = document(CLASSIFICATION, figures)
-        metrics = (
-            values
-            | metrics
-            | {
-                "temperature": answers.temperature,
-                "calibration_bins": config.calibration_bins,
-            }
-        )
+        metrics = values | metrics | {"calibration_bins": config.calibration_bins, "asked": asked}
+        if fold is None and answers.aside and not (config.target_error or config.alpha):
+            terminal.warn(
+                f"{len(answers.aside.labels):,} images are set aside for a promise, and none is asked for: "
+                "--target-error 0.01"
+            )
         descriptions += described
         left_out |= missed
     if trained.system.generator is not None and config.samples and fold is None:

@@ -16,6 +16,9 @@ def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
     if crossed := metrics.get("cross_fitted"):
         errors = ", ".join(in_words(error, FRACTION) for error in crossed["errors"])
         terminal.say(f"{how_tested(crossed)} Errors by fold: {errors}.")
+    for sentence in (metrics.get("promise"), metrics.get("labels_remaining")):
+        if sentence:
+            terminal.say(sentence)
     terminal.table(
         "per class",
         ("class", "precision", "recall", "95 % interval", "F1", "images"),
@@ -63,8 +66,11 @@ def show_generation(metrics: Mapping[str, Any], terminal: Terminal) -> None:
 
 
 def _show(title: str, metrics: Mapping[str, Any], section: str, terminal: Terminal) -> None:
-    from ssgan_tf.metrics.figures import lines
+    from ssgan_tf.metrics.figures import CLASSIFICATION, TEXT, lines
 
-    rows = [(line.title, line.text) for line in lines(metrics, section)]
+    # sentences do not fit into a table
+    apart = (CLASSIFICATION, TEXT)
+    found = (line for line in lines(metrics, section) if (line.section, line.unit) != apart)
+    rows = [(line.title, line.text) for line in found]
     if rows:
         terminal.table(title, ("figure", "value"), rows)

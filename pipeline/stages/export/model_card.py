@@ -19,10 +19,11 @@ _CLASSIFIER = """\
 | `classify` | `inputs` string [B]: `tf.train.Example` with `image/encoded` | `classes`, `scores` [B, K] |
 
 `probabilities` [B, K], `class_id` [B], `label` [B], `confidence` [B], `real_score` [B] (how much the input
-looks like the training images, 0..1) and `abstain` [B] (confidence below {abstain_below:g}). The logits are
-divided by the temperature {temperature:g}. The answers are numbers of a model, not facts: images unlike
+looks like the training images, 0..1) and `abstain` [B] (confidence below {abstain_below:g}){sets}. The logits
+are divided by the temperature {temperature:g}. The answers are numbers of a model, not facts: images unlike
 the training images get an answer too, with a `real_score` to judge it by.
 """
+_SETS = " and `labels_that_remain` [B, K] (the most probable first, then empty)"
 _GENERATOR = """\
 | signature | input | output |
 |---|---|---|
@@ -58,13 +59,17 @@ def model_card(
         f"# {kind.capitalize()} of recipe {record.recipe}",
         "",
         signatures.format(
-            shape=shape, temperature=confidence.temperature, abstain_below=confidence.abstain_below
+            shape=shape,
+            temperature=confidence.temperature,
+            abstain_below=confidence.abstain_below,
+            sets=_SETS if confidence.label_lows else "",
         ),
         "## Data",
         *_data(info),
         "",
     ]
     if kind == "classifier":
+        parts += ["## When it answers", *_promises(confidence), ""]
         parts += ["## Figures", *_figures(metrics, CLASSIFICATION), ""]
     else:
         parts += ["## Figures", *_figures(metrics, GENERATION), ""]
@@ -75,6 +80,16 @@ def model_card(
         f"- sha256 of the weights: `{digest}`",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _promises(confidence: Confidence) -> list[str]:
+    """What is promised of the answers, and of the labels that remain."""
+    told = [item["sentence"] for item in (confidence.promise, confidence.label_sets) if item]
+    if confidence.promise is None:
+        below = confidence.abstain_below
+        told.insert(0, f"It abstains below a confidence of {below:g}." if below else "It always answers.")
+        told[0] += " Nothing is promised of the error among its answers."
+    return [line for sentence in told for line in (sentence, "")][:-1]
 
 
 def _data(info: DatasetInfo) -> list[str]:

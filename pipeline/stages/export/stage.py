@@ -91,8 +91,9 @@ def run(
     from pipeline.exported.versions import carry_over, choose_version, contents_of
     from pipeline.stages.export.check import check_savedmodels
     from pipeline.stages.export.converters import check_converters, convert
+    from pipeline.stages.export.promises import confidence_of
     from ssgan_tf.records import DatasetInfo
-    from ssgan_tf.savedmodel import Confidence, in_float32
+    from ssgan_tf.savedmodel import in_float32
     from ssgan_tf.training.trained import load_trained
 
     formats = tuple(config.format.split(","))
@@ -102,8 +103,10 @@ def run(
     info = DatasetInfo.load(data)
     trained = load_trained(model, info)
     system, networks = in_float32(trained)
-    confidence = Confidence(config.temperature, config.abstain_below)
     figures = metrics_at(metrics, config.temperature) if metrics else None
+    confidence, figures = confidence_of(config, figures)
+    if system.classifier is not None:
+        _tell_confidence(confidence, terminal)
     inputs = _Inputs(config, version, content, trained, info, system, networks, confidence, figures)
     images = _check_images(info, config.check_images)
     try:
@@ -143,6 +146,14 @@ def run(
     return summary
 
 
+def _tell_confidence(confidence: Confidence, terminal: Terminal) -> None:
+    for item in (confidence.promise, confidence.label_sets):
+        if item:
+            terminal.say(item["sentence"])
+    if confidence.abstain_below:
+        terminal.say(f"it abstains below a confidence of {confidence.abstain_below:g}")
+
+
 def _tell_versions(version: int, versions: Sequence[int], terminal: Terminal) -> None:
     others = [number for number in versions if number != version]
     if others:
@@ -179,7 +190,9 @@ def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Dra
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):
         framing = inputs.trained.record.framing
-        cases = classifier_cases(inputs.system, inputs.networks, images, inputs.config.temperature, framing)
+        cases = classifier_cases(
+            inputs.system, inputs.networks, images, inputs.confidence.temperature, framing
+        )
     _write_extras(inputs, "classifier", folder, list(classifier_requests(images[:1]).values()))
     write_framing(folder, inputs.trained.record.framing)
     return _Draft("classifier", folder, cases)

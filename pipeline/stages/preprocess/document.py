@@ -24,7 +24,7 @@ from ssgan_tf.file_names import DATASET
 from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import write_whole
 
-SPLITS = ("train", "test", "validation")
+SPLITS = ("train", "test", "validation", "certify")
 DEFAULT_SIDE = 64
 
 

@@ -88,10 +88,11 @@ def draw(
     Where the draw has folds, a fold tests on its share of the labelled images, and the whole on none.
 
     Args:
-        scanned: findings of each source split ("train", and "test" or "validation" if the source has them).
+        scanned: findings of each source split ("train", and "test", "validation" or "certify" if the source
+            has them).
         class_names: names of the classes.
         config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate,
-            folds and validation_rate.
+            folds, validation_rate and certify_rate.
         seed: of the draw.
         given: which images keep their labels and are held out, instead of a draw.
         fold: of the draw; None: the whole.
@@ -112,7 +113,9 @@ def draw(
     if given is not None and (config.labels_per_class is not None or config.labeled_rate is not None):
         raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
 
-    for split, rate in (("test", config.test_rate), ("validation", config.validation_rate)):
+    # what the promise is checked on comes first: it is the same in every fold
+    rates = {"certify": config.certify_rate, "test": config.test_rate, "validation": config.validation_rate}
+    for split, rate in rates.items():
         folded = split == "test" and config.fold_count > 0
         if not _keep_own(result, split, rate):
             if folded:
@@ -208,6 +211,7 @@ def _hold_out_fold(
     if given is not None and given.names("test"):
         raise DataError("data.labelled_keys names images for the test split: leave out folds.")
     elsewhere = {m.digest for name in HELD_OUT for m in result.own(name) if m.label >= 0}
+    elsewhere |= {m.digest for m in result.own("train") if m.output is not None}
     by_class = _by_class([m for m in result.own("train") if m.digest not in elsewhere])
     if fold is not None:
         for member in members_of_fold(by_class, fold=fold, folds=folds, seed=seed):

@@ -1,7 +1,8 @@
 """A draw that is given instead of made: the lines of `labelled.txt`.
 
     0f3c...                 a training image that keeps its label
-    9a1b...<tab>test        an image of the test split (or validation), where the source has none of its own
+    9a1b...<tab>test        an image of the test split (or validation, or certify), where the source has none
+                            of its own
 
 A line names an image by its key, the digest of its decoded pixels. So the file repeats the draw with any
 seed and from any format that holds the same pixels.
@@ -17,7 +18,7 @@ from pathlib import Path
 from pipeline.errors import DataError, did_you_mean
 from pipeline.stages.preprocess.members import Member
 
-HELD_OUT = ("test", "validation")
+HELD_OUT = ("test", "validation", "certify")
 
 
 @dataclass(frozen=True)

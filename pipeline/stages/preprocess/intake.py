@@ -108,7 +108,7 @@ def show_draw(drawn: Draw, class_names: Sequence[str], terminal: Terminal) -> No
         elif member.output is not None:
             counts[member.label, member.output] += 1
     there = {column for _, column in counts}
-    columns = [column for column in (labelled, without, "test", "validation") if column in there]
+    columns = [column for column in (labelled, without, "test", "validation", "certify") if column in there]
     rows = [(name, [counts[i, column] for column in columns]) for i, name in enumerate(class_names)]
     rows.append((NO_LABEL, [counts[-1, column] for column in columns]))
     show_classes("  images after the draw:", columns, rows, terminal)

@@ -132,6 +132,12 @@ class DataConfig:
         "share of the labelled images that becomes a validation split",
         Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
     )
+    certify_rate: float = setting(
+        0.0,
+        "share of the labelled images that is set aside for the promise of --target-error, outside of "
+        "training, test and validation",
+        Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
+    )
     shards: int = setting(
         8,
         "TFRecord files a split",

@@ -6,12 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ssgan_tf.metrics.calibration import expected_calibration_error
+from ssgan_tf.metrics.calibration import debiased_calibration_error, expected_calibration_error
 from ssgan_tf.metrics.evaluators.evaluator import Evaluator
 from ssgan_tf.metrics.figures import CLASSIFICATION, FRACTION, Figure
+from ssgan_tf.metrics.temperature import Temperature
+
+_DEBIASED = "root mean square over bins of equal numbers, without what chance puts there; 95 % interval"
 
 
-def _figures(probabilities: np.ndarray, labels: np.ndarray, calibration_bins: int) -> Iterator[Figure]:
+def _figures(
+    probabilities: np.ndarray,
+    calibrated: np.ndarray,
+    uncalibrated: np.ndarray | None,
+    temperature: Temperature,
+    labels: np.ndarray,
+    calibration_bins: int,
+) -> Iterator[Figure]:
+    yield Figure(
+        "temperature", temperature.value, "temperature", caption=f"divides the logits; {temperature.origin}"
+    )
     yield Figure(
         "expected_calibration_error",
         expected_calibration_error(probabilities, labels, calibration_bins),
@@ -19,6 +32,25 @@ def _figures(probabilities: np.ndarray, labels: np.ndarray, calibration_bins: in
         FRACTION,
         "how far confidence and accuracy lie apart; 0 where confidence can be believed",
     )
+    found = debiased_calibration_error(calibrated, labels, calibration_bins)
+    yield Figure(
+        "calibration_error",
+        found.value,
+        "calibration error, debiased",
+        FRACTION,
+        _DEBIASED,
+        found.interval,
+    )
+    if uncalibrated is not None:
+        found = debiased_calibration_error(uncalibrated, labels, calibration_bins)
+        yield Figure(
+            "calibration_error_before",
+            found.value,
+            "the same at the temperature 1",
+            FRACTION,
+            _DEBIASED,
+            found.interval,
+        )
     yield Figure(
         "mean_confidence",
         float(probabilities.max(axis=1).mean()),
