@@ -34,6 +34,9 @@ SAMPLE_LIMIT = 1024
 # a float image with a value outside is no picture in 0..255, whatever scale was meant
 LOWEST, HIGHEST = -255.0, 510.0
 
+# no confidence reaches it
+ALWAYS_ABSTAINS = 2.0
+
 Outputs = dict[str, tf.Tensor]
 
 
@@ -43,7 +46,7 @@ class Confidence:
 
     Attributes:
         temperature: divides the logits, above 0 (Guo et al. 2017); 1 leaves them as they are.
-        abstain_below: confidence in [0, 1] below which `abstain` is true; 0 never abstains.
+        abstain_below: confidence below which `abstain` is true: 0 never abstains, ALWAYS_ABSTAINS always.
         label_lows: probability of each class from which its label remains; (): there is no such output.
         promise: what is promised of the answers at this threshold, or why nothing is, as plain values.
         label_sets: what is promised of the labels that remain.

@@ -33,8 +33,9 @@ def summarise(
 
     Returns:
         `figures` (recipe to `errors`, a list over draws, with `mean` and `interval`; `classes` and
-        `abstention` of the first draw, with intervals; `cross_fitted` where it is), `paired_difference`
-        (baseline minus semi-supervised over draws, and which test images only one of the two gets right),
+        `abstention` of the first draw, with intervals, and its `promise` in words; `cross_fitted` where it
+        is), `paired_difference` (baseline minus semi-supervised over draws, and which test images only one of
+        the two gets right),
         `generation` (recipe to the figures of its generated images, a list over draws), `export_baseline`
         (the command that exports the baseline, where that errs less), and the paths of what the run leaves
         behind.
@@ -72,6 +73,7 @@ def summarise(
             "cross_fitted": first[recipe].get("cross_fitted"),
             "classes": first[recipe]["per_class"],
             "abstention": first[recipe]["abstention"],
+            "promise": first[recipe].get("promise"),
         }
     document: dict[str, Any] = {"seeds": list(seeds), "figures": figures, "generation": generation}
     chosen = config.train.recipe
@@ -118,6 +120,9 @@ def show_summary(summary: Mapping[str, Any], workspace: Workspace, terminal: Ter
         terminal.say(how_tested(crossed))
     if paired := summary.get("paired_difference"):
         terminal.say(verdict(paired))
+    for recipe, figure in summary["figures"].items():
+        if sentence := figure.get("promise"):
+            terminal.say(f"{recipe}: {sentence}")
     if command := summary["export_baseline"]:
         terminal.say(f"The paired baseline errs less than what was exported. To export it: {command}")
     for label, key in (("classifier", "classifier"), ("generator", "generator")):

@@ -13,6 +13,7 @@ Test: Calibrating Predictive Algorithms to Achieve Risk Control", section 4, hav
 
 - The images that it is checked on come, independently, from where the served images come from, and have
   decided nothing: neither weights nor temperature nor the thresholds.
+  (As many of each class as there are among all labelled ones leave less to chance than that, not more.)
 - Thresholds and their order are fixed before these images are looked at, confidences included: a grid that
   follows the confidences of the images checked on would change what is binomial. It is made from the
   confidences of other images, and from how many images there are to check on.
@@ -62,7 +63,7 @@ class Certificate:
     Attributes:
         state: PROMISED, REFUSED, or ESTIMATED (where no image was set aside).
         target_error, confidence: as asked for.
-        threshold: confidence below which the classifier abstains; None where refused.
+        threshold: confidence below which the classifier abstains; None where it should not answer at all.
         checked: labelled images that it was checked on.
         answered: those with at least that confidence; where refused, at the first threshold that was tested.
         wrong: mistakes among these.
@@ -259,7 +260,7 @@ def estimate(confidence: np.ndarray, wrong: np.ndarray, folds: np.ndarray, asked
         ESTIMATED,
         asked.error,
         asked.confidence,
-        threshold,
+        threshold if threshold < math.inf else None,
         len(wrong),
         answered,
         mistakes,

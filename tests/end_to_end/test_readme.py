@@ -92,7 +92,8 @@ def test_stage_by_stage(ganpipe, photos):
     names = []
     for line in commands():
         name, *arguments = shlex.split(line)[1:]
-        if "folder:photos" in line or name in ("serve", "runs"):
+        # what ships needs a model that is good, and takes a folder of the machine's
+        if "folder:photos" in line or "/models/" in line or name in ("run", "serve", "runs"):
             continue
         if name == "predict":
             place = arguments.index("photos/*.png")

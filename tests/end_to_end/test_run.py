@@ -52,6 +52,31 @@ def test_second_run_reuses_everything(ganpipe, finished):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_a_model_is_shipped_only_if_it_is_blessed(ganpipe, finished, tmp_path, read_json):
+    """What is required is looked at in the evaluation that is there; nothing is made anew."""
+    workdir, served = shutil.copytree(finished, tmp_path / "run"), tmp_path / "served"
+    place = ("--workdir", workdir)
+    assert "not blessed" in ganpipe("export", *place, "--push", served, code=5).stderr
+    refused = ganpipe("evaluate", *place, "--require", "error<=0", "--require", "ece<=1", code=5).stderr
+    assert "reused" in refused and "error<=0: it is" in refused
+    assert read_json(workdir / "seed-0/ssgan/blessing.json")["blessed"] is False
+    assert "error<=0: it is" in ganpipe("export", *place, "--push", served, code=5).stderr
+    assert not served.exists()
+    said = ganpipe("evaluate", *place, "--require", "error<=1", "--not-worse-than", served).stderr
+    assert "reused" in said and "blessed: it may be shipped" in said
+    said = ganpipe("export", *place, "--push", served).stderr
+    assert "reused" in said and f"pushed to {served / '1'}" in said
+    model = tf.saved_model.load(str(served / "1"))
+    assert "abstain" in model.signatures["serving_uint8"].structured_outputs
+    # as good as itself, though so many images cannot show it to a millionth
+    command = ("evaluate", *place, "--require", "error<=1", "--not-worse-than", served)
+    assert "359 images were put to both" in ganpipe(*command).stderr
+    assert "0 that only the old one" in ganpipe(*command, "--margin", 1e-6, code=5).stderr
+    assert "version 1 alone" in ganpipe("rollback", served, code=2).stderr
+    said = ganpipe("evaluate", *place, "--require", "errror<=1", code=2).stderr
+    assert "Did you mean 'error'" in said
+
+
 # what the settings that were not given stand for: of the data, of the preset, of the loop
 WRITTEN_OUT = (
     *("--labels-per-class", 10, "--image-size", 8, "--channels", 1, "--background", 255),

@@ -56,7 +56,14 @@ def test_the_server_answers_as_the_trained_model(
     alone = server.post("/v1/models/digits:predict", {"instances": rows[:1]}).json["predictions"][0]
     np.testing.assert_allclose(alone["probabilities"], expected[0], atol=1e-5, rtol=0)
     about = server.get("/about.json").json
-    assert tuple(about["class_names"]) == CLASSES
+    told = server.get("/v1/models/digits/metadata").json
+    assert told["confidence"] == {
+        "temperature": 1.0,
+        "abstain_below": 0.0,
+        "promise": None,
+        "label_sets": None,
+    }
+    assert told["model_spec"]["name"] == "digits" and tuple(about["class_names"]) == CLASSES
     assert about["image_shape"] == list(digit_test_images.shape[1:])
     body = {"signature_name": "sample", "inputs": {"count": 2, "seed": 1}}
     images = server.post(f"/v1/models/{about['generator']['name']}:predict", body).json["outputs"]

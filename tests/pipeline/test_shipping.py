@@ -22,12 +22,14 @@ from pipeline.exported.layout import find_versions, newest_version
 from pipeline.exported.pushing import check_target, push, roll_back
 from pipeline.exported.shipped import newest_answers, write_answers
 from pipeline.exported.versions import write_made_from
+from pipeline.options import settings_of
 from pipeline.stages.evaluate.gate import known_figures, parse_requirements
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.stages.export.promises import confidence_of
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.certificate import ESTIMATED, PROMISED, REFUSED
+from ssgan_tf.savedmodel import ALWAYS_ABSTAINS
 
 QUIET = Terminal(quiet=True)
 FILES = {"saved_model.pb": 4_000, "variables/variables.index": 900, "assets/class_names.txt": 8}
@@ -86,6 +88,12 @@ def test_requirements_are_figures_of_the_metrics():
         *known_figures()
     }
     assert parse_requirements(None) == ()
+
+
+def test_an_option_that_is_repeated_is_one_setting():
+    values = {"evaluate__require": ("error<=0.02", "ece<=0.03"), "export__push": None}
+    assert settings_of(values) == {"evaluate.require": "error<=0.02,ece<=0.03"}
+    assert settings_of({"evaluate__require": ()}) == {}
 
 
 @pytest.mark.parametrize(
@@ -271,9 +279,9 @@ def test_a_killed_push_leaves_no_half_version(tmp_path):
         (PROMISED, None, 0.7, True),
         (PROMISED, 0.7, 0.7, True),
         (PROMISED, 0.9, 0.9, False),
-        (REFUSED, None, 0.0, True),
-        (REFUSED, 0.5, 0.5, False),
-        (ESTIMATED, None, 0.0, False),
+        (REFUSED, None, ALWAYS_ABSTAINS, True),
+        (REFUSED, 0.0, 0.0, False),
+        (ESTIMATED, None, 0.7, True),
         (ESTIMATED, 0.6, 0.6, False),
     ],
 )
@@ -285,7 +293,7 @@ def test_an_export_carries_the_promise_of_its_threshold_only(state, given, below
     confidence, kept = confidence_of(ExportConfig(abstain_below=given), metrics)
     assert confidence.temperature == 1.7 and confidence.abstain_below == below
     assert (confidence.promise == promise) is promised
-    assert ("promise" in kept) is (promised or state == ESTIMATED)
+    assert ("promise" in kept) is promised
     assert metrics["figures"] == rows
 
 

@@ -145,7 +145,8 @@ def test_an_estimate_chooses_each_threshold_without_the_images_it_counts():
     assert answers(confidence[others], found.threshold).any()
     chosen = [f.answered for f in (found, alone)]
     assert chosen[1] >= chosen[0]
-    assert estimate(confidence, np.ones(400, bool), folds, ASKED).answered == 0
+    none = estimate(confidence, np.ones(400, bool), folds, ASKED)
+    assert none.answered == 0 and none.threshold is None
 
 
 def test_thresholds_compare_as_in_the_served_graph():

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, how_tested, in_words, lines, tested_on
 from ssgan_tf.records import DatasetInfo
-from ssgan_tf.savedmodel import Confidence
+from ssgan_tf.savedmodel import ALWAYS_ABSTAINS, Confidence
 from ssgan_tf.training.trained import TrainingRecord
 
 _CLASSIFIER = """\
@@ -23,7 +23,7 @@ looks like the training images, 0..1) and `abstain` [B] (confidence below {absta
 are divided by the temperature {temperature:g}. The answers are numbers of a model, not facts: images unlike
 the training images get an answer too, with a `real_score` to judge it by.
 """
-_SETS = " and `labels_that_remain` [B, K] (the most probable first, then empty)"
+_SETS = "; and\n`labels_that_remain` [B, K] (the most probable first, then empty)"
 _GENERATOR = """\
 | signature | input | output |
 |---|---|---|
@@ -82,12 +82,19 @@ def model_card(
     return "\n".join(parts) + "\n"
 
 
+def when_it_abstains(confidence: Confidence) -> str:
+    """Says it in a sentence."""
+    below = confidence.abstain_below
+    if below >= ALWAYS_ABSTAINS:
+        return "It abstains from every image (`ganpipe export --abstain-below 0` answers them all the same)."
+    return f"It abstains below a confidence of {below:g}." if below else "It always answers."
+
+
 def _promises(confidence: Confidence) -> list[str]:
     """What is promised of the answers, and of the labels that remain."""
     told = [item["sentence"] for item in (confidence.promise, confidence.label_sets) if item]
+    told.insert(0, when_it_abstains(confidence))
     if confidence.promise is None:
-        below = confidence.abstain_below
-        told.insert(0, f"It abstains below a confidence of {below:g}." if below else "It always answers.")
         told[0] += " Nothing is promised of the error among its answers."
     return [line for sentence in told for line in (sentence, "")][:-1]
 

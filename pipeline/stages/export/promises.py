@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.stages.export.settings import ExportConfig
-from ssgan_tf.metrics.certificate import ESTIMATED, PROMISED
 from ssgan_tf.metrics.figures import DESCRIPTIONS
-from ssgan_tf.savedmodel import Confidence
+from ssgan_tf.savedmodel import ALWAYS_ABSTAINS, Confidence
 
 OF_THE_PROMISE = ("promise", "certificate", "certified_coverage")
 
@@ -18,7 +17,8 @@ def confidence_of(
 ) -> tuple[Confidence, dict[str, Any] | None]:
     """Chooses temperature and threshold: those that are given, else those of the evaluation.
 
-    A promise is of one threshold. Where another one is given, the promise is left out of the export.
+    A promise is of one threshold. Where another one is given, the promise is left out of the export. Where
+    one was asked for and could not be given, the classifier abstains from everything.
 
     Args:
         config: what is given.
@@ -33,12 +33,9 @@ def confidence_of(
     promise, sets = metrics.get("certificate"), metrics.get("label_sets")
     kept = dict(metrics)
     below = config.abstain_below
-    if promise and promise["state"] == ESTIMATED:
-        # the threshold of an estimate is no promise's: who wants it gives it
-        promise, below = None, below or 0.0
-    elif promise and below in (None, promise["threshold"]):
-        below = promise["threshold"] if promise["state"] == PROMISED else 0.0
-    elif promise:
+    if promise and below is None:
+        below = ALWAYS_ABSTAINS if promise["threshold"] is None else promise["threshold"]
+    elif promise and below != promise["threshold"]:
         promise = None
         kept = {name: value for name, value in kept.items() if name not in OF_THE_PROMISE}
         kept[DESCRIPTIONS] = [row for row in kept[DESCRIPTIONS] if row["name"] not in OF_THE_PROMISE]

@@ -48,7 +48,7 @@ class ExportConfig:
     )
     abstain_below: float | None = setting(
         None,
-        "confidence below which the classifier abstains; 0: never; default: the threshold of the promise "
-        "(--target-error), where it could be given, else 0",
+        "confidence below which the classifier abstains; 0: never; default: that of --target-error (where no "
+        "promise can be given: always), else 0",
         within(0, 1),
     )

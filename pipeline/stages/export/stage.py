@@ -147,11 +147,13 @@ def run(
 
 
 def _tell_confidence(confidence: Confidence, terminal: Terminal) -> None:
+    from pipeline.stages.export.model_card import when_it_abstains
+
     for item in (confidence.promise, confidence.label_sets):
         if item:
             terminal.say(item["sentence"])
     if confidence.abstain_below:
-        terminal.say(f"it abstains below a confidence of {confidence.abstain_below:g}")
+        terminal.say(when_it_abstains(confidence))
 
 
 def _tell_versions(version: int, versions: Sequence[int], terminal: Terminal) -> None:
