@@ -44,7 +44,7 @@ __all__ = [
 
 
 class GateRefused(GanpipeError):
-    """A check before publishing said no; nothing was published."""
+    """A check said no: nothing was published, or what there is may not be shipped."""
 
 
 class Interrupted(GanpipeError):

@@ -109,9 +109,8 @@ def check_target(folder: Path) -> None:
         raise UsageError(
             f"{str(folder)!r} is a version itself; --push wants the folder above it: {str(folder.parent)!r}."
         )
-    others = sorted(
-        path.name for path in folder.iterdir() if path.name != LOCK and not _ANY_NUMBER.fullmatch(path.name)
-    )
+    names = (path.name for path in folder.iterdir())
+    others = sorted(name for name in names if not (name.startswith(".") or _ANY_NUMBER.fullmatch(name)))
     if others:
         raise UsageError(
             f"{str(folder)!r} holds {others[0]!r}, which is no version of a model. Give --push a folder of "

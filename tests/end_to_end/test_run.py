@@ -156,7 +156,7 @@ def test_the_baseline_is_exported_by_the_command_that_is_offered_and_versions_st
         entry["node"]: entry["reasons"]
         for entry in json.loads(ganpipe("explain", "--workdir", workdir, "--json").stdout)
     }
-    assert reasons["seed-0/ssgan/export"] == ["setting abstain_below changed: 0.0 -> 0.8"]
+    assert reasons["seed-0/ssgan/export"] == ["setting abstain_below changed: None -> 0.8"]
     assert not any(reasons[name] for name in reasons if not name.endswith("/export"))
     ganpipe(*command, "--keep", 1)
     assert [path.name for path in versions.iterdir()] == ["2"]

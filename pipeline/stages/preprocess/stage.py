@@ -7,7 +7,7 @@ the label draw after the first: scan (check every image, note its digest, label 
 duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a keyed hash). Besides shards
 and dataset.json, which training reads, the folder gets
 
-    labelled.txt    the keys that kept their label and the images drawn for test and validation;
+    labelled.txt    the keys that kept their label and the images drawn for test, validation and certify;
                     `data.labelled_keys` takes it to repeat exactly this draw
     provenance/     which file each key stands for, and all that would tell of withheld labels
 """
