@@ -47,9 +47,14 @@ class PowerLaw:
         """The formula with the 95 % intervals of its parts."""
         values = {"a": self.a, "b": self.b, "c": self.c}
         said = [
-            f"{name} = {values[name]:.3g} ({low:.3g} to {high:.3g})" for name, (low, high) in parts.items()
+            f"{name} = {_short(values[name])} ({_short(low)} to {_short(high)})"
+            for name, (low, high) in parts.items()
         ]
         return "error = a + b n^-c at n labels a class, with " + ", ".join(said)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value >= 1e-5 else "0"
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,12 @@ HEADER = (
     "baseline",
     "its 95 %",
     "difference, points",
-    "its 95 %",
+    "difference, 95 %",
     "steps",
     "training a draw",
 )
+
+_BELOW = {"test error": "95 %", "baseline": "its 95 %", "difference, points": "difference, 95 %"}
 
 
 def table_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -58,6 +60,16 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _with_intervals(cells: Sequence[str]) -> list[tuple[str, str, str]]:
+    """A row's columns: name, figure, and the interval that stands below it."""
+    named = dict(zip(HEADER, cells, strict=True))
+    return [
+        (name, text, named.get(_BELOW.get(name, ""), ""))
+        for name, text in named.items()
+        if name not in _BELOW.values()
+    ]
+
+
 def _interval(ends: Sequence[float]) -> str:
     return f"{ends[0]:.2%} to {ends[1]:.2%}"
 
@@ -69,7 +81,7 @@ def _points(ends: Sequence[float] | None) -> str:
 def code_in_words(code: Mapping[str, Any]) -> str:
     """Which code made a result."""
     commit = f", commit {code['commit']}" if code["commit"] else ""
-    return f"ganpipe {code['version']}{commit}, files and libraries {code['digest']}"
+    return f"{code['recipe']}: ganpipe {code['version']}{commit}, files and libraries {code['digest']}"
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
@@ -140,8 +152,8 @@ def page(document: Mapping[str, Any], asked: Asked, root: Path) -> str:
         "seeds": seeds_in_words(document["seeds"]),
         "missing": document["missing"],
         "chart": _chart(document),
-        "header": HEADER,
-        "rows": table_rows(document),
+        "header": [name for name in HEADER if name not in _BELOW.values()],
+        "rows": [_with_intervals(cells) for cells in table_rows(document)],
         "verdicts": sentences(document),
         "curves": curve_sentences(document),
         "published": [_published_cells(one) for one in document["published"] or ()],
@@ -151,7 +163,7 @@ def page(document: Mapping[str, Any], asked: Asked, root: Path) -> str:
             for role, model in row["models"].items()
         ],
         "folds": next((model["folds"] for model in models if model["folds"]), None),
-        "test_images": sorted({model["test_images"] for model in models}),
+        "test_images": sorted({f"{model['test_images']:,}" for model in models}),
         "settings": document["settings"],
         "codes": [code_in_words(code) for code in document["code"]],
         "workspaces": [str(workspace_of(root, budget).root) for budget in asked.budgets],
@@ -172,7 +184,7 @@ def _chart(document: Mapping[str, Any]) -> str:
                 (row["labels"], row["models"][role]["errors"], tuple(row["models"][role]["interval"]))
                 for row in own
             ]
-            name = f"{recipe}'s baseline" if second else recipe
+            name = f"baseline of {recipe}" if second else recipe
             series.append(charts.LabelSeries(name, family, second, points))
     published = document["published"] or []
     known = [

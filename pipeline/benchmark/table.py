@@ -206,8 +206,9 @@ def _published(jobs: Sequence[Planned], results: Results, dataset: str) -> list[
 
 
 def _codes(results: Results) -> list[dict[str, Any]]:
-    different = {tuple(sorted(found["code"].items(), key=str)): found["code"] for found in results.values()}
-    return list(different.values())
+    """Each recipe's code; several of one recipe where its cells were not all made by the same."""
+    found = [{"recipe": cell.recipe, **result["code"]} for cell, result in results.items()]
+    return [code for place, code in enumerate(found) if code not in found[:place]]
 
 
 CELL_COLUMNS = (

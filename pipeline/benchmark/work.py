@@ -80,5 +80,5 @@ def work(board: Board, *, poll: float = POLL) -> None:
                 break
         else:
             time.sleep(poll)
-    for cell, error in diverged.items():
-        raise TrainingDiverged(f"{cell.name}: {error} The other cells are there.") from error
+    for cell, first in diverged.items():
+        raise TrainingDiverged(f"{cell.name}: {first} The other cells are there.") from first

@@ -74,7 +74,7 @@ def errors_by_labels_chart(series: Sequence[LabelSeries], published: Sequence[Pu
     Each draw is a dot; a line joins the means, and a bar is a mean's interval. Published values have marks of
     their own, with their deviation.
     """
-    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
     figure, axes = _axes(6.4, 4.4, xlabel="labels in all", ylabel="test error, percent")
     axes.set_xscale("log")
@@ -98,13 +98,13 @@ def errors_by_labels_chart(series: Sequence[LabelSeries], published: Sequence[Pu
             axes.scatter([place] * len(draws), [100 * error for error in draws], clip_on=False, **dots)
     for number, found in enumerate(published):
         place = 1.035 ** (len(series) / 2 + 1 + number)
-        labels, means, deviations = zip(*found.points, strict=True)
+        counts, middles, deviations = zip(*found.points, strict=True)
         handles.append(
             axes.errorbar(
-                [count * place for count in labels],
-                [100 * mean for mean in means],
+                [count * place for count in counts],
+                [100 * mean for mean in middles],
                 # below the axis there is no error
-                yerr=[[100 * min(d, 0.9 * m) for m, d in zip(means, deviations, strict=True)],
+                yerr=[[100 * min(d, 0.9 * m) for m, d in zip(middles, deviations, strict=True)],
                       [100 * d for d in deviations]],
                 fmt=PUBLISHED_MARKS[number % len(PUBLISHED_MARKS)],
                 color=PUBLISHED_COLOUR,
@@ -121,12 +121,14 @@ def errors_by_labels_chart(series: Sequence[LabelSeries], published: Sequence[Pu
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     if wide:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
-        axes.tick_params(axis="y", which="minor", labelsize=7)
+        # an interval may reach down to 0, which such an axis has not
+        axes.set_ylim(bottom=70 * min(errors))
     else:
         axes.set_ylim(bottom=0)
-    axes.grid(axis="y", which="both" if wide else "major", color="#e2e0da")
+    axes.grid(axis="y", color="#e2e0da")
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return _svg(figure, "Test error of every draw against the number of labels")
