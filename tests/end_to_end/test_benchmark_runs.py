@@ -1,7 +1,6 @@
 """`ganpipe benchmark` on real runs: what it reuses, what its table says, and that it goes on after a kill."""
 
 import csv
-import os
 import shutil
 import signal
 import subprocess
@@ -95,19 +94,14 @@ def test_a_mistake_is_told_before_anything_is_written(ganpipe, tmp_path, argumen
 @pytest.mark.slow
 def test_killed_and_continued_it_ends_with_the_same_table(ganpipe, tmp_path, read_json, strays):
     def options(root, *more):
-        return [
-            *("--labels-per-class", "2,5", "--draws", "2", "--first-seed", "100", *TINY),
-            "--workdir",
-            str(root),
-            *more,
-        ]
+        asked = ("--labels-per-class", "2,5", "--draws", "2", "--first-seed", "100", "--no-baseline")
+        return [*asked, *TINY, "--workdir", str(root), *more]
+
+    def command(*arguments):
+        return [sys.executable, "-m", "pipeline.cli", "benchmark", *arguments]
 
     whole, killed, spread = (tmp_path / name for name in ("whole", "killed", "spread"))
-    ganpipe("benchmark", *options(whole))
-    expected = without_time(read_json(whole / "benchmark.json"))
-    assert len(expected["rows"]) == 2 and expected["seeds"] == [100, 101]
-    command = [sys.executable, "-m", "pipeline.cli", "benchmark", *options(killed)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(*options(killed)), stderr=subprocess.DEVNULL)
     # in the second cell, after its first checkpoint
     second = killed / "labels-5" / "seed-100" / "ssgan"
     while not list(second.glob(".train.partial-*/checkpoints/*.index")):
@@ -118,24 +112,20 @@ def test_killed_and_continued_it_ends_with_the_same_table(ganpipe, tmp_path, rea
     assert (killed / "cells" / "ssgan-labels-2-seed-100.json").exists()
     first = times(killed / "labels-2")
     ganpipe("benchmark", *options(killed))
-    assert without_time(read_json(killed / "benchmark.json")) == expected
-    assert (
-        killed / "labels-2" / "seed-100" / "ssgan" / "train" / "manifest.json"
-    ).stat().st_mtime_ns == first
+    assert len(first) == 1 and times(killed / "labels-2").items() >= first.items()
     assert strays(killed) == []
+    ganpipe("benchmark", *options(whole))
+    expected = without_time(read_json(whole / "benchmark.json"))
+    assert without_time(read_json(killed / "benchmark.json")) == expected
+    assert len(expected["rows"]) == 2 and expected["seeds"] == [100, 101]
     # on two processes: the same cells, each made once
     ended = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "benchmark", *options(spread, "--processes", "2")],
-        capture_output=True,
-        text=True,
-        env={**os.environ},
-        timeout=900,
+        command(*options(spread, "--processes", "2")), capture_output=True, text=True, timeout=900
     )
     assert ended.returncode == 0, ended.stderr
     assert "[4/4]" in ended.stderr and strays(spread) == []
     found = without_time(read_json(spread / "benchmark.json"))
     for row, other in zip(found["rows"], expected["rows"], strict=True):
-        # one thread instead of two adds in another order
-        assert row["models"]["recipe"]["errors"] == pytest.approx(
-            other["models"]["recipe"]["errors"], abs=0.02
-        )
+        for role, model in row["models"].items():
+            # one thread adds in another order than several
+            assert model["errors"] == pytest.approx(other["models"][role]["errors"], abs=0.02)
