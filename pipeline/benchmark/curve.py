@@ -150,6 +150,23 @@ def fit(labels: Sequence[int], errors: np.ndarray, spread: np.ndarray) -> PowerL
     return PowerLaw(a, b * float(sizes[0]) ** c, c)
 
 
+def too_little(labels: Sequence[int], draws: int) -> str | None:
+    """Says why budgets or draws are too few for a curve, whatever the errors; None where they are not."""
+    if len(labels) < FEWEST_BUDGETS:
+        return f"No curve: it wants {FEWEST_BUDGETS} budgets, and there are {len(labels)}."
+    if draws < FEWEST_DRAWS:
+        return (
+            f"No curve: {draws} draws are too few to tell how sure it is; {FEWEST_DRAWS} or more can "
+            f"(--draws {FEWEST_DRAWS})."
+        )
+    if labels[-1] < LEAST_SPAN * labels[0]:
+        return (
+            f"No curve: budgets from {labels[0]} to {labels[-1]} labels a class are too near to each other; "
+            f"the largest should be {LEAST_SPAN:g} times the smallest."
+        )
+    return None
+
+
 def gain(labels: Sequence[int], errors: np.ndarray, test_images: int) -> Gain | str:
     """Fits a curve and says what more labels would bring, or in words why the errors cannot tell.
 
@@ -161,19 +178,9 @@ def gain(labels: Sequence[int], errors: np.ndarray, test_images: int) -> Gain | 
     from scipy.stats import t
 
     draws = len(errors)
-    if len(labels) < FEWEST_BUDGETS:
-        return f"No curve: it wants {FEWEST_BUDGETS} budgets, and there are {len(labels)}."
-    if draws < FEWEST_DRAWS:
-        return (
-            f"No curve: {draws} draws are too few to tell how sure it is; {FEWEST_DRAWS} or more can "
-            f"(--draws {FEWEST_DRAWS})."
-        )
+    if refused := too_little(labels, draws):
+        return refused
     smallest, largest = labels[0], labels[-1]
-    if largest < LEAST_SPAN * smallest:
-        return (
-            f"No curve: budgets from {smallest} to {largest} labels a class are too near to each other; the "
-            f"largest should be {LEAST_SPAN:g} times the smallest."
-        )
     enough = float(t.ppf(0.975, draws - 1))
     falls = errors[:, 0] - errors[:, -1]
     # of equal differences the images still count
