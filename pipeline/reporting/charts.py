@@ -76,7 +76,7 @@ def errors_by_labels_chart(series: Sequence[LabelSeries], published: Sequence[Pu
     """
     from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-    figure, axes = _axes(6.4, 4.4, xlabel="labels in all", ylabel="test error, percent")
+    figure, axes = _axes(5.2, 4.3, xlabel="labels in all", ylabel="test error, percent")
     axes.set_xscale("log")
     errors = [error for one in series for _, draws, _ in one.points for error in draws]
     errors += [mean for one in published for _, mean, _ in one.points]
