@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.benchmark import curve
 from pipeline.benchmark.asked import Asked
 from pipeline.benchmark.budgets import check_budgets, halvings, labels_there
 from pipeline.benchmark.cells import FOLDER, Planned, plan_cells, workspace_of
 from pipeline.benchmark.claims import claimed_soon
-from pipeline.benchmark.curve import too_little
 from pipeline.benchmark.page import HEADER, curve_sentences, markdown, page, sentences, table_rows
 from pipeline.benchmark.processes import work_in
 from pipeline.benchmark.table import cells_csv, make_document, progress
@@ -110,7 +110,7 @@ def check(asked: Asked, root: Path, terminal: Terminal) -> Asked:
         terminal.say(f"label budgets of the curve: {', '.join(map(str, asked.budgets))} labels a class")
     check_budgets(asked.budgets, left, data.dataset)
     # not at the end of the long work only
-    if asked.curve and (refused := too_little(asked.budgets, asked.draws)):
+    if asked.curve and (refused := curve.too_little(asked.budgets, asked.draws)):
         terminal.warn(refused)
     return asked
 
