@@ -45,7 +45,9 @@ def _say(text: str, code: int) -> int:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # not through sys.stdin: Python aborts where a thread still reads from that at the end
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
