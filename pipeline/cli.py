@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pipeline import options, shell_completion
+from pipeline.benchmark_command import benchmark
 from pipeline.chain.config import RunConfig
 from pipeline.chain.ownership import check_apart, check_working_folder
 from pipeline.chain.remembered import remembering, settle
@@ -275,6 +276,7 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
         click.echo("no working folder of ganpipe here")
 
 
+main.add_command(benchmark)
 main.add_command(predict)
 main.add_command(serve)
 main.add_command(rollback)

@@ -16,6 +16,7 @@ from pipeline.option_values import Value
 
 ORDER = (
     "run",
+    "benchmark",
     "preprocess",
     "train",
     "evaluate",
@@ -30,6 +31,7 @@ ORDER = (
 )
 FIRST = {
     "run": ("--dataset", "--labels", "--image-size", "--recipe", "--steps"),
+    "benchmark": ("--recipes", "--labels-per-class", "--draws", "--dataset", "--workdir"),
     "preprocess": ("--dataset", "--labels", "--labels-per-class", "--image-size", "--workdir"),
     "train": ("--recipe", "--preset", "--steps", "--strategy", "--workdir"),
     "evaluate": ("--recipe", "--target-error", "--require", "--workdir", "--json"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from pipeline.benchmark.settings import BenchmarkConfig
 from pipeline.chain.config import RunConfig, declared, settings_class
 from pipeline.command_help import Option
 from pipeline.option_values import Assignment, NamedSource, Place, Value, value_of
@@ -22,7 +24,11 @@ from ssgan_tf.recipes import recipe_names
 
 SERVE = tuple(f"serve.{item.name}" for item in dataclasses.fields(ServeConfig) if item.name != "model_dir")
 PREDICT = tuple(f"predict.{item.name}" for item in dataclasses.fields(PredictConfig))
-OUTSIDE_THE_CHAIN: dict[str, type] = {"predict": PredictConfig, "serve": ServeConfig}
+OUTSIDE_THE_CHAIN: dict[str, type] = {
+    "predict": PredictConfig,
+    "serve": ServeConfig,
+    "benchmark": BenchmarkConfig,
+}
 HEADINGS = {
     "": "run",
     "train": "training",
@@ -103,19 +109,24 @@ def _extra(item: dataclasses.Field, flag: str) -> str:
     return f"  [{'; '.join(said)}]" if said else ""
 
 
-workdir_option = click.option(
-    "--workdir",
-    cls=Option,
-    group="output",
-    type=Place(FOLDER),
-    default=DEFAULT,
-    show_default=True,
-    help="folder of the run",
-)
+def workdir_options(default: Path, text: str) -> Callable[[Callable], Callable]:
+    """Adds --workdir."""
+    return click.option(
+        "--workdir",
+        cls=Option,
+        group="output",
+        type=Place(FOLDER),
+        default=default,
+        show_default=True,
+        help=text,
+    )
 
 
-def place_options(command: Callable) -> Callable:
-    """Adds --workdir, --config, --defaults, --set, --seed, --json and --quiet."""
+workdir_option = workdir_options(DEFAULT, "folder of the run")
+
+
+def output_options(command: Callable) -> Callable:
+    """Adds --json and --quiet."""
     for option in (
         click.option(
             "--quiet", cls=Option, group="output", is_flag=True, help="show warnings and errors only"
@@ -123,14 +134,14 @@ def place_options(command: Callable) -> Callable:
         click.option(
             "--json", "as_json", cls=Option, group="output", is_flag=True, help="print the result as JSON"
         ),
-        click.option(
-            "--seed",
-            "seed",
-            cls=Option,
-            group="run",
-            type=Value("INTEGER"),
-            help="seed of the label draw and of training  [default: 0]",
-        ),
+    ):
+        command = option(command)
+    return command
+
+
+def layer_options(command: Callable) -> Callable:
+    """Adds --config and --set."""
+    for option in (
         click.option(
             "--set",
             "overrides",
@@ -141,14 +152,6 @@ def place_options(command: Callable) -> Callable:
             help="any setting, for example train.steps=500; may be repeated",
         ),
         click.option(
-            "--defaults",
-            "afresh",
-            cls=Option,
-            group="run",
-            is_flag=True,
-            help="start from the defaults, not from what the folder was last run with",
-        ),
-        click.option(
             "--config",
             "config_file",
             cls=Option,
@@ -156,6 +159,32 @@ def place_options(command: Callable) -> Callable:
             type=Place(FILE),
             help="YAML file of settings, in place of what the folder was last run with",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def place_options(command: Callable) -> Callable:
+    """Adds --workdir, --config, --set, --defaults, --seed, --json and --quiet."""
+    for option in (
+        output_options,
+        click.option(
+            "--seed",
+            "seed",
+            cls=Option,
+            group="run",
+            type=Value("INTEGER"),
+            help="seed of the label draw and of training  [default: 0]",
+        ),
+        click.option(
+            "--defaults",
+            "afresh",
+            cls=Option,
+            group="run",
+            is_flag=True,
+            help="start from the defaults, not from what the folder was last run with",
+        ),
+        layer_options,
         workdir_option,
     ):
         command = option(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,15 @@ from pipeline.workspace import Workspace
 
 
 @contextmanager
-def session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
+def session(
+    workspace: Workspace, quiet: bool, check: Callable[[Workspace], None] = check_working_folder
+) -> Iterator[Terminal]:
     """Yields the terminal of a command; the libraries' output goes to the working folder's log.
+
+    Args:
+        workspace: the folder.
+        quiet: show warnings and errors only.
+        check: raises UsageError where the folder holds what is not the command's.
 
     Raises:
         UsageError: the folder holds what ganpipe did not make.
@@ -25,7 +32,7 @@ def session(workspace: Workspace, quiet: bool) -> Iterator[Terminal]:
     workdir, log = workspace.root, workspace.log
     fresh = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     with writing_to(workdir):
-        check_working_folder(workspace)
+        check(workspace)
         workdir.mkdir(parents=True, exist_ok=True)
         log.touch()
     try:

@@ -23,7 +23,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     Args:
         models: name to (error, low, high) of each draw, fractions.
     """
-    figure, axes = _axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
+    figure, axes = new_axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
     for row, (draws, colour) in enumerate(zip(models.values(), itertools.cycle(COLOURS), strict=False)):
         for number, (error, low, high) in enumerate(draws):
             height = -row + 0.14 * ((len(draws) - 1) / 2 - number)
@@ -33,7 +33,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     axes.set_ylim(-len(models) + 0.5, 0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="x", color="#e2e0da")
-    return _svg(figure, "Test error of every draw, with intervals")
+    return as_svg(figure, "Test error of every draw, with intervals")
 
 
 def reliability_chart(binned: ConfidenceBins, before: ConfidenceBins | None = None) -> str:
@@ -43,13 +43,13 @@ def reliability_chart(binned: ConfidenceBins, before: ConfidenceBins | None = No
         binned: as they are.
         before: at the temperature 1, where that is another one: drawn as rings.
     """
-    figure, axes = _axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
+    figure, axes = new_axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
     axes.plot([0, 1], [0, 1], color="#a8adb5", linewidth=1, linestyle="--")
     if before is not None:
         axes.scatter(*_shares(before), s=30, facecolors="none", edgecolors=COLOURS[1], clip_on=False)
     axes.scatter(*_shares(binned), s=30, color=COLOURS[0], alpha=0.7, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    return _svg(figure, "Reliability diagram")
+    return as_svg(figure, "Reliability diagram")
 
 
 def _shares(binned: ConfidenceBins) -> tuple[np.ndarray, np.ndarray]:
@@ -61,15 +61,16 @@ def _shares(binned: ConfidenceBins) -> tuple[np.ndarray, np.ndarray]:
 def abstention_chart(coverage: np.ndarray, risk: np.ndarray) -> str:
     """The error among answered images against the share that is answered, both in percent."""
     shown = np.unique(np.linspace(0, len(coverage) - 1, CURVE_POINTS).astype(int))
-    figure, axes = _axes(4.2, 3.6, xlabel="images answered, percent", ylabel="error among them, percent")
+    figure, axes = new_axes(4.2, 3.6, xlabel="images answered, percent", ylabel="error among them, percent")
     axes.plot(100 * coverage[shown], 100 * risk[shown], color=COLOURS[0], linewidth=1.5)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, max(1.0, 105 * float(risk.max())))
     axes.grid(color="#e2e0da")
-    return _svg(figure, "Error against the share of images answered")
+    return as_svg(figure, "Error against the share of images answered")
 
 
-def _axes(width: float, height: float, **labels: str) -> tuple[Any, Any]:
+def new_axes(width: float, height: float, **labels: str) -> tuple[Any, Any]:
+    """A figure of so many inches, on no background, and its axes with their labels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
@@ -84,7 +85,8 @@ def _plain(names: Mapping[str, Any]) -> list[str]:
     return [name.replace("$", r"\$") for name in names]
 
 
-def _svg(figure: Any, title: str) -> str:
+def as_svg(figure: Any, title: str) -> str:
+    """The figure as an SVG element, named by its title for who cannot see it."""
     import matplotlib
     from markupsafe import Markup
 

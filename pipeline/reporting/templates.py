@@ -1,23 +1,26 @@
-"""Fills in the templates of this folder's pages."""
+"""Fills in the templates of pages."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+FOLDER = Path(__file__).parent
 
-def render(template: str, values: dict[str, Any], **filters: Any) -> str:
+
+def render(template: str, values: dict[str, Any], *, folder: Path = FOLDER, **filters: Any) -> str:
     """Returns a page.
 
     Args:
-        template: name of a file in this folder.
+        template: name of a file in the folder.
         values: by the names that the template has for them; one that is missing is an error.
+        folder: holds the template; by default this one.
         filters: functions by the names that the template has for them.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         # keys, class names and paths are the user's
         autoescape=True,
         undefined=StrictUndefined,
