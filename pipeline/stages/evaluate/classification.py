@@ -53,7 +53,7 @@ class ClassificationInputs:
 
         trained, images = self._trained, self._split.images
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def outputs(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return (
                 trained.system.class_logits(trained.networks, batch),
