@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from sklearn.datasets import load_digits
 
 from pipeline.cli import main
+from pipeline.stages.export import check
 
 # generator quality needs a judge, which trains for longer than all the rest here
 NO_JUDGE = ("--set", "evaluate.samples=0")
@@ -24,7 +26,10 @@ def ganpipe() -> Callable[..., Result]:
     """Runs `ganpipe ARGUMENTS` and requires its exit code."""
 
     def run(*arguments: Any, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        with pytest.MonkeyPatch.context() as patch:
+            # an export is loaded here; that a fresh process can load it, tests/pipeline/test_export.py shows
+            patch.setattr(check, "_run_afresh", check._main)
+            result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.stderr
@@ -34,11 +39,15 @@ def ganpipe() -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def finished(ganpipe, tmp_path_factory) -> Path:
+def finished(ganpipe, made_once, tmp_path_factory) -> Path:
     """The working folder of a whole tiny run over two draws. Tests must not change it."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    ganpipe("run", "--workdir", workdir, "--draws", 2, *TINY)
-    return workdir
+
+    def fill(folder: Path) -> None:
+        ganpipe("run", "--workdir", folder / "run", "--draws", 2, *TINY)
+
+    # a copy for each process: some tests run it once more, which writes the same report and log again
+    made = made_once("finished", fill) / "run"
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("finished") / "run"))
 
 
 @pytest.fixture(scope="session")
