@@ -95,12 +95,12 @@ images = (data.images * (255 / 16)).round().astype(np.uint8)[..., None]
 labels = data.target.astype(np.int32)
 labels[300:] = -1
 recipe = load_recipe("gan")
-settings = recipe.configure("small", dict(hidden=16, batch_size=16, steps=1000))
+settings = recipe.configure("small", dict(hidden=16, batch_size=16, steps=400))
 system = recipe.build(settings, DataSpec((8, 8, 1), 10))
 folder = Path(sys.argv[1])
 folder.mkdir(exist_ok=True)
 loop = Loop(system, MemoryBatches(images, labels, system.streams(), 0), make_strategy("default"),
-            LoopOptions(steps=1000, checkpoint_every=20, steps_per_call=20, summary_every=20),
+            LoopOptions(steps=400, checkpoint_every=20, steps_per_call=20, summary_every=20),
             seed=0, folder=folder)
 loop.run(lambda step, _: print(step, flush=True))
 np.savez(folder / "state.npz", **{k: v.numpy() for k, v in loop.checkpoints.variables.items()})
@@ -129,14 +129,15 @@ def run_to_end(folder):
 def test_killed_at_random_steps_it_ends_the_same(tmp_path, kills):
     whole = run_to_end(tmp_path / "whole")
     chance = random.Random(5)
-    for _ in range(kills):
+    for number in range(kills):
         process = start(tmp_path / "killed")
         for line in process.stdout:
             if int(line) >= 20:
                 break
         # anywhere within the next steps, a checkpoint's write included
         time.sleep(chance.uniform(0.0, 0.3))
-        assert process.poll() is None
+        # a later one may have little left to do
+        assert number or process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert_equal(whole, run_to_end(tmp_path / "killed"))
