@@ -42,12 +42,14 @@ def ganpipe() -> Callable[..., Result]:
 def finished(ganpipe, made_once, tmp_path_factory) -> Path:
     """The working folder of a whole tiny run over two draws. Tests must not change it."""
 
-    def fill(folder: Path) -> None:
-        ganpipe("run", "--workdir", folder / "run", "--draws", 2, *TINY)
+    def run(workdir: Path) -> None:
+        ganpipe("run", "--workdir", workdir, "--draws", 2, *TINY)
 
-    # a copy for each process: some tests run it once more, which writes the same report and log again
-    made = made_once("finished", fill) / "run"
-    return Path(shutil.copytree(made, tmp_path_factory.mktemp("finished") / "run"))
+    made = made_once("finished", lambda folder: run(folder / "run")) / "run"
+    # a copy for each process, as some tests write its report once more; it names the place it was made at
+    copy = Path(shutil.copytree(made, tmp_path_factory.mktemp("finished") / "run"))
+    run(copy)
+    return copy
 
 
 @pytest.fixture(scope="session")
