@@ -243,6 +243,7 @@ def iterate_split(info: DatasetInfo, split: str, block: int = 1024) -> Iterator[
     decode = tf.function(
         lambda serialized: parse(serialized, info.image_shape),
         input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
     )
     payloads = (payload for path in info.shards(split) for _, payload in iterate_records(path))
     while pending := list(itertools.islice(payloads, block)):

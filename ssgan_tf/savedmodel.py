@@ -150,7 +150,7 @@ def classifier_signatures(
         labels = tf.where(kept, tf.gather(tf.constant(names), order), "")
         return tf.gather(labels, place, batch_dims=1)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32)], autograph=False)
     def answers(image: tf.Tensor) -> Outputs:
         # no comparison holds for a NaN
         usable = tf.reduce_all(tf.logical_and(image >= LOWEST, image <= HIGHEST), axis=[1, 2, 3])
@@ -202,7 +202,7 @@ def generator_signatures(system: System, networks: Networks) -> dict[str, Any]:
     """
     size = system.latent(1, 0).shape[1]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, size], tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec([None, size], tf.float32)], autograph=False)
     def images(z: tf.Tensor) -> tf.Tensor:
         return system.generate(networks, z)
 
@@ -282,7 +282,8 @@ def _read_once(networks: Networks) -> keras.StatelessScope:
 
 
 def _traced(function: Any, *specs: tf.TensorSpec) -> Any:
-    return tf.function(function).get_concrete_function(*specs)
+    # there is no loop for AutoGraph in what it would spend seconds on reading
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
 def _save(folder: Path, network: Any, signatures: Mapping[str, Any], assets: Mapping[str, Any]) -> None:

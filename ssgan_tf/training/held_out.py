@@ -55,7 +55,7 @@ class HeldOut:
         self.images, self.labels = images, labels
         self._clock, self._begun, self._spent = clock, clock(), 0.0
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def hits(images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
             answers = [system.class_logits(networks, images) for networks in self._networks]
             right = [tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels) for logits in answers]

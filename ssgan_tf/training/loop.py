@@ -169,13 +169,20 @@ class Loop:
                     element = next(iterator)
                 with tf.control_dependencies(tf.nest.flatten(element)):
                     waited += tf.timestamp() - start
-            values = self.strategy.run(self._replica_step, args=(first + i, element))
-            values = self.strategy.experimental_local_results(values)[0]
+            values = self._step(first + i, element)
             before = values[0]
-            rate = update_rate(self.options.average_decay, first + i)
-            update_averages(self.strategy, self.averages, self.networks, rate)
             history = history.write(tf.cast(i, tf.int32), values)
         return history.stack(), waited
+
+    # AutoGraph makes a loop of the graph out of the one above; here it would look for loops in every
+    # function below this one, which costs more than the whole trace, and find none
+    @tf.autograph.experimental.do_not_convert
+    def _step(self, step: tf.Tensor, element: Any) -> tf.Tensor:
+        """One step on all replicas; returns its values."""
+        values = self.strategy.run(self._replica_step, args=(step, element))
+        rate = update_rate(self.options.average_decay, step)
+        update_averages(self.strategy, self.averages, self.networks, rate)
+        return self.strategy.experimental_local_results(values)[0]
 
     # The run -------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def network_graph(system: System, networks: Networks) -> Any:
     latent = None
     if system.generator is not None:
         latent = tf.TensorSpec([None, *system.latent(1, 0).shape[1:]], tf.float32, "latent")
-    return tf.function(traced).get_concrete_function(image, latent).graph
+    return tf.function(traced, autograph=False).get_concrete_function(image, latent).graph
 
 
 def weight_names(network: keras.Model) -> list[str]:

@@ -51,7 +51,7 @@ def broadcast_from_chief(
         return
     variables = list(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
         def replica(values: list[tf.Tensor]) -> list[tf.Tensor]:
             context = tf.distribute.get_replica_context()

@@ -65,6 +65,7 @@ class StreamedBatches:
             .with_options(options)
         )
 
+    @tf.autograph.experimental.do_not_convert
     def _element(self, step: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         element = {}
         for name, stream in self.streams.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from sklearn.datasets import load_digits
 
 from pipeline.cli import main
+from pipeline.stages.export import check
 
 # generator quality needs a judge, which trains for longer than all the rest here
 NO_JUDGE = ("--set", "evaluate.samples=0")
@@ -24,7 +26,10 @@ def ganpipe() -> Callable[..., Result]:
     """Runs `ganpipe ARGUMENTS` and requires its exit code."""
 
     def run(*arguments: Any, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        with pytest.MonkeyPatch.context() as patch:
+            # an export is loaded here; that a fresh process can load it, tests/pipeline/test_export.py shows
+            patch.setattr(check, "_run_afresh", check._main)
+            result = CliRunner().invoke(main, [str(argument) for argument in arguments])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.stderr
@@ -34,11 +39,17 @@ def ganpipe() -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def finished(ganpipe, tmp_path_factory) -> Path:
+def finished(ganpipe, made_once, tmp_path_factory) -> Path:
     """The working folder of a whole tiny run over two draws. Tests must not change it."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    ganpipe("run", "--workdir", workdir, "--draws", 2, *TINY)
-    return workdir
+
+    def run(workdir: Path) -> None:
+        ganpipe("run", "--workdir", workdir, "--draws", 2, *TINY)
+
+    made = made_once("finished", lambda folder: run(folder / "run")) / "run"
+    # a copy for each process, as some tests write its report once more; it names the place it was made at
+    copy = Path(shutil.copytree(made, tmp_path_factory.mktemp("finished") / "run"))
+    run(copy)
+    return copy
 
 
 @pytest.fixture(scope="session")

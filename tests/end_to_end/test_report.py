@@ -133,7 +133,7 @@ def hostile_folder(tmp_path):
 def test_names_are_text(ganpipe, hostile_folder, tmp_path):
     workdir = tmp_path / "run"
     options = ("--dataset", f"folder:{hostile_folder}", "--labels-per-class", "4", "--steps", "3")
-    options += ("--folds", "0")
+    options += ("--folds", "0", "--no-baseline")
     ganpipe("run", *options, *NO_JUDGE, "--set", "recipe.width=0.0625", "--workdir", workdir)
     page = page_of(workdir)
     assert not {"script", "i"} & set(page.tags)

@@ -1,5 +1,7 @@
 """Two worker processes on loopback train as one; when one dies the other says so, and both can go on."""
 
+import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -28,10 +30,12 @@ def workdirs(ganpipe, tmp_path):
 
 
 def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Below the ports that the system gives to connections of other tests until the workers listen."""
+    ports = []
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
     return ports
 
 

@@ -95,11 +95,10 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_digits(made_once) -> Path:
     """A narrow `ssgan` after some steps: right more often than not."""
-    folder = tmp_path_factory.mktemp("model")
-    untrained(folder, width=0.0625, steps=60, batch_size=32, labelled_batch=64, learning_rate=3e-3).run()
-    return folder
+    settings = {"width": 0.0625, "steps": 60, "batch_size": 32, "labelled_batch": 64, "learning_rate": 3e-3}
+    return made_once("trained_digits", lambda folder: untrained(folder, **settings).run())
 
 
 @pytest.fixture(scope="session")
@@ -109,22 +108,31 @@ def digit_test_images(prepared_digits: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def exported(prepared_digits: Path, trained_digits: Path, tmp_path_factory: pytest.TempPathFactory):
+def exported(prepared_digits: Path, trained_digits: Path, made_once) -> tuple[Path, dict]:
     """An export with its LiteRT form: (folder, summary)."""
-    folder, evaluated = tmp_path_factory.mktemp("export"), tmp_path_factory.mktemp("evaluate")
+    made = made_once("exported", lambda folder: _export(folder, prepared_digits, trained_digits))
+    return made / "export", json.loads((made / "summary.json").read_text())
+
+
+def _export(made: Path, data: Path, model: Path) -> None:
+    folder, evaluated = made / "export", made / "evaluate"
+    folder.mkdir()
+    evaluated.mkdir()
     figure = Figure("error", 0.125, "error", "fraction", interval=(0.08, 0.19))
     values, described = document(CLASSIFICATION, [figure])
     metrics = values | {"count": 150, "split": "test", "temperature": 1.0, "figures": described}
     (evaluated / "metrics.json").write_text(json.dumps(metrics))
     summary = export.run(
         ExportConfig(version=3, format="savedmodel,tflite"),
-        model=trained_digits,
-        data=prepared_digits,
+        model=model,
+        data=data,
         metrics=evaluated,
         output=folder,
         terminal=Terminal(quiet=True),
     )
-    return folder, summary
+    text = json.dumps(summary)
+    assert json.loads(text) == summary
+    (made / "summary.json").write_text(text)
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.benchmark import claims, label_chart
+from pipeline.benchmark import claims
 from pipeline.benchmark.asked import Asked, check_folder, settle
 from pipeline.benchmark.budgets import check_budgets, halvings, labels_there
 from pipeline.benchmark.cells import Cell
 from pipeline.benchmark.claims import claimed
 from pipeline.benchmark.curve import Gain, fit, gain
+from pipeline.benchmark.label_chart import LabelSeries, PublishedSeries, errors_by_labels_chart
 from pipeline.benchmark.page import curve_sentences, markdown, page, sentences
 from pipeline.benchmark.published import PUBLISHED, digest_of, is_mnist
 from pipeline.benchmark.table import Spread, progress
@@ -453,17 +454,13 @@ def test_the_page_and_the_text_hold_the_same_figures(tmp_path):
 
 def test_every_draw_is_a_dot_and_published_marks_are_named():
     series = [
-        label_chart.LabelSeries(
-            "one", 0, False, [(20, [0.1, 0.2], (0.0, 0.3)), (100, [0.01, 0.02], (0.0, 0.03))]
-        ),
-        label_chart.LabelSeries("its baseline", 0, True, [(20, [0.3, 0.4], (float("nan"), float("nan")))]),
+        LabelSeries("one", 0, False, [(20, [0.1, 0.2], (0.0, 0.3)), (100, [0.01, 0.02], (0.0, 0.03))]),
+        LabelSeries("its baseline", 0, True, [(20, [0.3, 0.4], (float("nan"), float("nan")))]),
     ]
-    known = [label_chart.PublishedSeries("Bad GAN, published", [(100, 0.00795, 0.00098)])]
-    drawn = label_chart.errors_by_labels_chart(series, known)
-    assert drawn == label_chart.errors_by_labels_chart(series, known)
+    known = [PublishedSeries("Bad GAN, published", [(100, 0.00795, 0.00098)])]
+    drawn = errors_by_labels_chart(series, known)
+    assert drawn == errors_by_labels_chart(series, known)
     assert "Bad GAN, published" in drawn and ">100<" in drawn and ">20<" in drawn
-    assert "published" not in label_chart.errors_by_labels_chart(series[:1])
+    assert "published" not in errors_by_labels_chart(series[:1])
     # of no error at all there is no logarithm
-    label_chart.errors_by_labels_chart(
-        [label_chart.LabelSeries("x", 5, False, [(20, [0.0, 0.5], (0.0, 1.0))])]
-    )
+    errors_by_labels_chart([LabelSeries("x", 5, False, [(20, [0.0, 0.5], (0.0, 1.0))])])

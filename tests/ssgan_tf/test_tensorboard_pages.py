@@ -49,6 +49,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sync_api.Brows
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             viewport={"width": 1300, "height": 1000},
         )
+        # TensorBoard's own page is large, and the machine may be busy
+        context.set_default_timeout(120_000)
         yield context
         context.close()
 
@@ -70,7 +72,7 @@ def test_every_tab_loads(browser, recipe, settings, tmp_path):
             continue
         page.goto(f"{board}/#{tab}")
         page.reload()
-        sync_api.expect(page.get_by_text(words).first).to_be_visible(timeout=60_000)
+        sync_api.expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
         page.wait_for_timeout(2000)
         page.screenshot(path=pictures / f"{'-'.join([recipe, *settings.values()])}-{tab or 'first'}.png")
     page.close()

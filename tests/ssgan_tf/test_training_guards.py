@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli import main
 from ssgan_tf.errors import TrainingDiverged
 from ssgan_tf.training.guards import CollapseGuard
 
 
 def test_divergence_names_step_and_term_and_keeps_the_checkpoint(make_loop, tmp_path):
-    loop = make_loop(steps=20, options={"checkpoint_every": 4, "steps_per_call": 4})
+    loop = make_loop("gan", hidden=16, steps=20, options={"checkpoint_every": 4, "steps_per_call": 4})
     poisoned = loop.networks["discriminator"].variables[0].value
 
     def poison(step, _):
@@ -31,7 +33,7 @@ def test_divergence_names_step_and_term_and_keeps_the_checkpoint(make_loop, tmp_
 
 
 def test_nan_loss_names_its_step(make_loop):
-    loop = make_loop(steps=20, options={"checkpoint_every": 10, "steps_per_call": 5})
+    loop = make_loop("gan", hidden=16, steps=20, options={"checkpoint_every": 10, "steps_per_call": 5})
     poisoned = loop.networks["discriminator"].variables[0].value
 
     def poison(step, _):
@@ -79,8 +81,7 @@ main(sys.argv[1:])
 
 def test_full_disk_is_one_message(tmp_path):
     workdir = str(tmp_path / "run")
-    prepare = [sys.executable, "-m", "pipeline.cli", "preprocess", "--workdir", workdir, "--quiet"]
-    subprocess.run(prepare, check=True, timeout=120)
+    assert CliRunner().invoke(main, ["preprocess", "--workdir", workdir, "--quiet"]).exit_code == 0
     # files cannot grow past 30 kB, as on a disk that is full
     arguments = ["train", "--workdir", workdir, "--steps", "4", "--set", "recipe.width=0.125"]
     result = subprocess.run(

@@ -35,7 +35,7 @@ def answer(config: EvaluateConfig, trained: Trained, images: np.ndarray, termina
     # as it is served: a promise must be of the same numbers
     system, networks = in_float32(trained)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def outputs(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return system.class_logits(networks, batch), system.real_score(networks, batch)
 

@@ -95,7 +95,7 @@ class GenerationInputs:
         trained, count = self._trained, self.samples
         height, width, _ = self._info.image_shape
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def images(latent: tf.Tensor) -> tf.Tensor:
             return pixels.to_size(trained.system.generate(trained.networks, latent), height, width)
 

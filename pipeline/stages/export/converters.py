@@ -102,7 +102,8 @@ def _numeric_signature(folder: Path) -> tuple[Any, Any]:
         outputs = signature(image=image)
         return {name: outputs[name] for name in NUMERIC_OUTPUTS}
 
-    return tf.function(numeric, input_signature=[tf.TensorSpec(shape, tf.float32, "image")]), loaded
+    specs = [tf.TensorSpec(shape, tf.float32, "image")]
+    return tf.function(numeric, input_signature=specs, autograph=False), loaded
 
 
 def _answers(numeric: Any, images: np.ndarray) -> dict[str, np.ndarray]:
