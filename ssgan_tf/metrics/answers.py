@@ -119,7 +119,7 @@ def choose_temperature(
     elif validation is not None:
         source, name = validation, "validation images"
     else:
-        return Temperature(1.0, "not fitted: no labels were set aside for it (--validation-rate 0.1 does)")
+        return Temperature(1.0, "not fitted: there is no validation split to fit it on")
     count, fitted = len(source.labels), fit_temperature(*source)
     if fitted is None:
         why = "none of them is answered wrongly" if count >= FEWEST_IMAGES else f"it takes {FEWEST_IMAGES}"

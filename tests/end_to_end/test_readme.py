@@ -53,7 +53,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def test_own_images(ganpipe, photos):
-    line = next(line for line in commands() if "folder:photos" in line)
+    line = next(line for line in commands() if line.startswith("ganpipe run --dataset folder:photos"))
     command = (*shlex.split(line)[1:], *TINY, "--no-baseline", "--folds", 2)
     said = ganpipe(*command).stderr
     draw = Path("ganpipe-run/seed-0")

@@ -75,8 +75,8 @@ def test_a_dishonest_grid_would_be_seen():
     broken = 0
     for _ in range(200):
         confidence, wrong = draw(kinds()["nowhere"][0], generator, 1000)
-        grid = np.linspace(0.7, 0, 10)
-        broken += any(certify(confidence, wrong, grid[i:], ASKED).threshold is not None for i in range(10))
+        grid = np.linspace(0.7, 0, 40)
+        broken += any(certify(confidence, wrong, grid[i:], ASKED).threshold is not None for i in range(40))
     assert broken / 200 > 0.1
 
 

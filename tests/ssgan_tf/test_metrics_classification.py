@@ -1,10 +1,9 @@
 """Classification and calibration figures against definitions written out, and relations between them."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from ssgan_tf.metrics.answers import Answers
 from ssgan_tf.metrics.calibration import (
     brier_score,
     confidence_bins,
@@ -14,6 +13,7 @@ from ssgan_tf.metrics.calibration import (
 from ssgan_tf.metrics.evaluators import evaluate
 from ssgan_tf.metrics.figures import CLASSIFICATION, document
 from ssgan_tf.metrics.probabilities import softmax
+from ssgan_tf.metrics.temperature import Temperature
 
 RNG = np.random.default_rng(11)
 LOGITS = RNG.normal(0, 2, (500, 4))
@@ -22,13 +22,9 @@ LABELS = np.array([RNG.choice(4, p=row) for row in PROBABILITIES])
 
 
 def classification_metrics(probabilities, labels, class_names, folds=None):
-    inputs = SimpleNamespace(
-        probabilities=probabilities,
-        labels=labels,
-        class_names=class_names,
-        calibration_bins=15,
-        folds=folds,
-    )
+    inputs = Answers(probabilities, labels, class_names, 15, Temperature(1.0, "as given"), folds)
+    # to the bit, which logits would not give
+    inputs.__dict__["probabilities"] = probabilities
     figures, left_out = evaluate(CLASSIFICATION, inputs)
     assert left_out == {}
     return document(CLASSIFICATION, figures)[0]
