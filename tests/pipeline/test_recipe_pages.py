@@ -13,7 +13,9 @@ from ssgan_tf.systems.recipe import DataSpec
 
 
 def recipes(*arguments, code=0):
-    result = CliRunner().invoke(main, ["recipes", *arguments])
+    # a terminal that is wide enough, whatever the tests are run in
+    env = {"COLUMNS": str(recipe_pages.WIDTH)}
+    result = CliRunner(env=env).invoke(main, ["recipes", *arguments])
     assert result.exit_code == code, result.stderr
     return result.stdout if code == 0 else result.stderr
 
