@@ -34,18 +34,21 @@ def labels_there(source: Source, data: DataConfig) -> dict[str, int]:
     counts = Counter(label for _, label in source.labels("train") if label >= 0)
     own = {
         split
-        for split in ("test", "validation")
+        for split in data.held_out_rates
         if split in source.splits() and any(label >= 0 for _, label in source.labels(split))
     }
     left = {}
     for label, name in enumerate(source.class_names()):
-        count = counts[label]
-        if data.fold_count:
-            tested = -(-count // data.fold_count) if count > 1 else 0
-        else:
-            tested = 0 if "test" in own else share(data.test_rate, count)
-        validated = 0 if "validation" in own else share(data.validation_rate, count)
-        left[name] = count - tested - min(validated, max(count - tested - (not tested), 0))
+        count = remaining = counts[label]
+        for split, rate in data.held_out_rates.items():
+            if split in own:
+                continue
+            if split == "test" and data.fold_count:
+                remaining -= -(-remaining // data.fold_count) if remaining > 1 else 0
+            else:
+                # the first share is of two or more never all; a later one may take what is left
+                remaining -= min(share(rate, count), remaining)
+        left[name] = remaining
     return left
 
 

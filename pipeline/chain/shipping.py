@@ -40,8 +40,7 @@ def bless(settings: EvaluateConfig, evaluated: Path, terminal: Terminal) -> None
     if verdict["blessed"]:
         terminal.say("blessed: it may be shipped (ganpipe export --push FOLDER)")
         return
-    unmet = "\n".join(f"  {finding['text']}" for finding in verdict["findings"] if not finding["met"])
-    raise GateRefused(f"not blessed, so `ganpipe export --push` will not ship it:\n{unmet}")
+    raise GateRefused(f"not blessed, so `ganpipe export --push` will not ship it:\n{_unmet(verdict)}")
 
 
 def push_blessed(settings: ExportConfig, exported: Path, terminal: Terminal) -> None:
@@ -99,6 +98,10 @@ def _verdict(exported: Path, evaluated: Path) -> dict[str, Any]:
             "export` again."
         )
     if not blessed:
-        unmet = "\n".join(f"  {finding['text']}" for finding in verdict["findings"] if not finding["met"])
-        raise GateRefused(f"nothing was pushed: the model is not blessed.\n{unmet}")
+        raise GateRefused(f"nothing was pushed: the model is not blessed.\n{_unmet(verdict)}")
     return dict(verdict)
+
+
+def _unmet(verdict: dict[str, Any]) -> str:
+    """What of a verdict is a no, a line each."""
+    return "\n".join(f"  {finding['text']}" for finding in verdict["findings"] if not finding["met"])

@@ -84,7 +84,7 @@ class Answers:
             parts = np.arange(len(wrong)) % PARTS if self.folds is None else self.folds
             return estimate(confidence, wrong, parts, self.asked)
         grid = threshold_grid(confidence, count=len(self.aside.labels), asked=self.asked)
-        there = softmax(self.aside.logits, self.temperature.value)
+        there = self._aside_probabilities
         return certify(there.max(axis=1), there.argmax(axis=1) != self.aside.labels, grid, self.asked)
 
     @cached_property
@@ -92,12 +92,15 @@ class Answers:
         """Thresholds of the labels that remain; None where none are asked for."""
         if self.alpha is None:
             return None
+        labels = np.empty(0, np.int64) if self.aside is None else self.aside.labels
+        return label_thresholds(self._aside_probabilities, labels, self.alpha)
+
+    @cached_property
+    def _aside_probabilities(self) -> np.ndarray:
+        """Class probabilities of the images set aside, float64 [M, K]; [0, K] where there are none."""
         if self.aside is None:
-            none = np.empty((0, len(self.class_names)))
-            return label_thresholds(none, np.empty(0, np.int64), self.alpha)
-        return label_thresholds(
-            softmax(self.aside.logits, self.temperature.value), self.aside.labels, self.alpha
-        )
+            return np.empty((0, len(self.class_names)))
+        return softmax(self.aside.logits, self.temperature.value)
 
 
 def choose_temperature(

@@ -24,7 +24,9 @@ from pipeline.benchmark.published import PUBLISHED, digest_of, is_mnist
 from pipeline.benchmark.table import Spread, progress
 from pipeline.benchmark.work import Board, work
 from pipeline.errors import DataError, TrainingDiverged, UsageError
+from pipeline.stages.preprocess.draw import draw
 from pipeline.stages.preprocess.folds import members_of_fold
+from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.workspace import Workspace
 
@@ -109,6 +111,17 @@ def test_labels_that_are_left_are_those_of_the_draw():
     assert labels_there(source, DataConfig(test_rate=0.2, folds=0)) == {"cat": 16, "dog": 7}
     assert labels_there(source, DataConfig(folds=0, validation_rate=0.1)) == {"cat": 14, "dog": 6}
     assert labels_there(Listing(source.counts, {"cat": 1}), DataConfig()) == source.counts
+    # what is set aside for a promise is not there to be trained on
+    aside = DataConfig(folds=0, certify_rate=0.3, validation_rate=0.1, labels_per_class="all")
+    items = [
+        Scanned(f"{label}{n:030}", f"{label}{n:030}", f"{label}-{n}", label, 4, 4, 1, "")
+        for label, count in enumerate(source.counts.values())
+        for n in range(count)
+    ]
+    there = draw({"train": items}, class_names=source.class_names(), config=aside, seed=0).of("train")
+    assert labels_there(source, aside) == {
+        name: sum(m.label == label for m in there) for label, name in enumerate(source.counts)
+    }
     folded = labels_there(source, DataConfig(folds=5))
     groups = {label: [] for label in range(2)}
     from pipeline.stages.preprocess.members import Member

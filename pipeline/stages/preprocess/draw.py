@@ -113,9 +113,7 @@ def draw(
     if given is not None and (config.labels_per_class is not None or config.labeled_rate is not None):
         raise UsageError("data.labelled_keys says which labels are kept: leave out how many.")
 
-    # what the promise is checked on comes first: it is the same in every fold
-    rates = {"certify": config.certify_rate, "test": config.test_rate, "validation": config.validation_rate}
-    for split, rate in rates.items():
+    for split, rate in config.held_out_rates.items():
         folded = split == "test" and config.fold_count > 0
         if not _keep_own(result, split, rate):
             if folded:

@@ -23,6 +23,8 @@ from ssgan_tf.declare import (
 )
 from ssgan_tf.framing import FILL, MODES, WHITE, Framing
 
+_PART = Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1")
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -130,13 +132,13 @@ class DataConfig:
     validation_rate: float = setting(
         0.0,
         "share of the labelled images that becomes a validation split",
-        Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
+        _PART,
     )
     certify_rate: float = setting(
         0.0,
         "share of the labelled images that is set aside for the promise of --target-error, outside of "
         "training, test and validation",
-        Rule("a share in [0, 1)", lambda v: 0 <= v < 1, limits="0<=x<1"),
+        _PART,
     )
     shards: int = setting(
         8,
@@ -159,6 +161,14 @@ class DataConfig:
     def fold_count(self) -> int:
         """Folds of a draw, 0 where it is not cross-fitted; `auto`, which planning decides, counts as 0."""
         return self.folds if isinstance(self.folds, int) else 0
+
+    @property
+    def held_out_rates(self) -> dict[str, float]:
+        """Shares of the labelled images that become held-out splits, in the order in which they are taken.
+
+        What a promise is checked on comes first: it is the same in every fold.
+        """
+        return {"certify": self.certify_rate, "test": self.test_rate, "validation": self.validation_rate}
 
     @property
     def framing(self) -> Framing:
