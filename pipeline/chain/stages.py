@@ -148,6 +148,7 @@ STAGES = (
             "data.data_dir",
             "data.labels",
             "data.test_labels",
+            "data.label_columns",
             "data.classes",
             "data.unlabelled_folders",
             "data.yes",
