@@ -39,6 +39,7 @@ from pipeline.stages.preprocess.document import (
     sizes_in_words,
 )
 from pipeline.stages.preprocess.draw import Draw, draw
+from pipeline.stages.preprocess.further import further_values, no_slices
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
 from pipeline.stages.preprocess.members import record_order
@@ -140,11 +141,19 @@ def run(
                 folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            columns, values = further_values(source, drawn)
             write_provenance(
                 output,
+                columns=columns,
+                values=values,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
                 document=provenance_document(
-                    source=source.name, digest=digest, class_names=class_names, drawn=drawn, account=account
+                    source=source.name,
+                    digest=digest,
+                    class_names=class_names,
+                    drawn=drawn,
+                    account=account,
+                    no_slices=no_slices(source),
                 ),
             )
         finally:
