@@ -17,9 +17,10 @@ from pipeline.terminal import Terminal, quiet_libraries
 from ssgan_tf.declare import build
 
 _OF_THE_DATA = ("labels", "test_labels", "label_columns", "classes", "unlabelled_folders", "data_dir")
+_CHECKS = ("schema", "strict")
 _OF_THE_RECORDS = ("image_size", "channels", "resize", "background")
 OPTIONS = (
-    *(f"data.{name}" for name in (*_OF_THE_DATA, *_OF_THE_RECORDS)),
+    *(f"data.{name}" for name in (*_OF_THE_DATA, *_OF_THE_RECORDS, *_CHECKS)),
     *(f"inspect.{item.name}" for item in dataclasses.fields(InspectConfig)),
 )
 

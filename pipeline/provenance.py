@@ -2,6 +2,7 @@
 
     data/provenance/images.csv     key, split and place of every image: what `image/key` stands for
     data/provenance/source.json    the source's digest, what was left out and why, sums over withheld labels
+    data/provenance/schema.json    what the data are like, for a comparison with later ones
     data/provenance/columns.csv    key and further columns of the label file (camera, site), where it has some
 
 The records and dataset.json say nothing of a file's name or folder, nor of labels that were withheld; both

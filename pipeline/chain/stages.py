@@ -164,6 +164,7 @@ STAGES = (
             "data.validation_rate",
             "data.certify_rate",
             "data.shards",
+            "data.schema",
             "data.strict",
             "data.runner",
             "data.workers",
@@ -174,6 +175,9 @@ STAGES = (
         seeded=True,
         keeps=hooks.splits_alone,
         resolve=hooks.background_level,
+        check=hooks.schema_given,
+        why_again=hooks.schema_of_prepared,
+        afterwards=hooks.schema_told,
     ),
     Stage(
         name="train",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from pipeline.data_schema.schema import MODES
 from pipeline.inspecting.hashes import near_pairs
-from pipeline.inspecting.look import MODES, Seen
+from pipeline.inspecting.look import Seen
 from pipeline.sources.doubts import find_doubts
 from pipeline.sources.further_columns import in_a_sentence
 from pipeline.sources.source import Source
@@ -186,9 +187,3 @@ def _near(usable: Sequence[Seen]) -> list[tuple[Seen, Seen]]:
     pairs = [(firsts[one], firsts[other]) for one, other in near_pairs([one.hash for one in firsts], copies)]
     # those that matter most first: a picture that is tested on and trained on
     return sorted(pairs, key=lambda pair: (pair[0].split == pair[1].split, pair[0].place, pair[1].place))
-
-
-def shares(counts: Mapping[str, int]) -> dict[str, float]:
-    """Counts as shares of their sum."""
-    total = sum(counts.values()) or 1
-    return {name: count / total for name, count in counts.items()}

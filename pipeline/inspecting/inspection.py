@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.data_schema.gate import check_schema
+from pipeline.data_schema.schema import infer, read_schema
 from pipeline.errors import DataError
 from pipeline.inspecting.examine import estimate, walk
 from pipeline.inspecting.findings import find
@@ -36,11 +38,15 @@ def inspect_source(
 
     Raises:
         UsageError: unknown data set, or the page is there already and is none.
-        DataError: the source cannot be read, or the page cannot be written.
+        DataError: the source cannot be read, or the page cannot be written; with --strict also an image
+            cannot be used, or the data differ from the schema.
     """
     name, _, _ = config.dataset.partition(":")
     if name not in SOURCES and Path(config.dataset).expanduser().is_dir():
         config = replace(config, dataset=f"folder:{config.dataset}")
+    if config.schema:
+        # before the long look
+        read_schema(config.schema)
     page = Path(asked.html).expanduser() if asked.html else None
     if page:
         check_page(page)
@@ -69,4 +75,9 @@ def inspect_source(
         terminal.say(f"written to {shlex.quote(str(page))}")
     if not any(not one.reason for one in walked.seen):
         raise DataError(f"the data set {config.dataset!r} has no image that can be used.")
+    if config.strict and (skipped := document["skipped"]):
+        raise DataError(f"image {skipped[0]['first'][0]!r} cannot be used: {skipped[0]['kind']}.")
+    if config.schema:
+        now = infer(walked.seen, source.class_names())
+        document["anomalies"] = check_schema(config.schema, now, strict=config.strict, terminal=terminal)
     return document

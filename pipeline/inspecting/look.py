@@ -14,7 +14,6 @@ from pipeline.sources.source import Item, content_digest
 
 ARRAY = "array"
 TINY = 8
-MODES = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
 
 
 class Seen(NamedTuple):

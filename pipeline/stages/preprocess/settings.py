@@ -162,7 +162,18 @@ class DataConfig:
         "TFRecord files a split",
         whole(1, 99999),
     )
-    strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
+    schema: str | None = setting(
+        None,
+        "a schema.json (data/provenance/ of earlier data) that the images are compared with: new or missing "
+        "classes, other shares, sizes, kinds and light; warned about, or with --strict refused",
+        affects_result=False,
+        takes=FILE,
+        place=whole_text,
+    )
+    strict: bool = setting(
+        False,
+        "fail on the first unreadable image instead of skipping it, and on data that differ from --schema",
+    )
     runner: str = setting(
         IN_MEMORY,
         "how Beam runs the pass over the images: in this process, or in worker processes",

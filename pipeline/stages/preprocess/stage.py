@@ -9,7 +9,8 @@ and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test, validation and certify;
                     `data.labelled_keys` takes it to repeat exactly this draw
-    provenance/     which file each key stands for, and all that would tell of withheld labels
+    provenance/     which file each key stands for, and all that would tell of withheld labels: further
+                    columns of the label file, and the schema that later data are compared with
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
+from pipeline.data_schema.gate import check_schema
+from pipeline.data_schema.schema import infer, write_schema
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
@@ -104,8 +108,11 @@ def run(
                 on_beam(scan, pieces, name="scan", progress=progress.update)
             scanned = collect_scans(pieces, scratch)
 
-            account = account_of(scanned, source.aside())
             class_names = source.class_names()
+            schema = infer(chain.from_iterable(scanned.values()), class_names)
+            if config.schema:
+                check_schema(config.schema, schema, strict=config.strict, terminal=terminal)
+            account = account_of(scanned, source.aside())
             drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
             check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
@@ -156,6 +163,7 @@ def run(
                     no_slices=no_slices(source),
                 ),
             )
+            write_schema(output, schema)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
