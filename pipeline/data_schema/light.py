@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+BLOCK = 1 << 18
+
 
 def brightness_and_contrast(pixels: np.ndarray) -> tuple[int, int]:
     """Returns the mean and the standard deviation of a picture's values, rounded.
@@ -17,10 +19,13 @@ def brightness_and_contrast(pixels: np.ndarray) -> tuple[int, int]:
         (0..255, 0..128).
     """
     values = pixels.ravel()
-    if not len(values):
-        return 0, 0
-    # whole numbers: a picture has the same figures whatever library added them up
-    total = int(values.sum(dtype=np.int64))
-    squares = int(np.square(values, dtype=np.uint32).sum(dtype=np.int64))
     count = len(values)
-    return round(total / count), round(math.sqrt(max(count * squares - total * total, 0)) / count)
+    total = squares = 0
+    for start in range(0, count, BLOCK):
+        # whole numbers below 2 ** 53 are exact in float64: the figures do not depend on the order of adding up
+        part = values[start : start + BLOCK].astype(np.float64)
+        total += int(part.sum())
+        squares += int(part @ part)
+    if not count:
+        return 0, 0
+    return round(total / count), round(math.sqrt(count * squares - total * total) / count)

@@ -103,6 +103,6 @@ def test_stage_by_stage(ganpipe, photos):
         # replicas are another test's: one is traced in half the time of two
         ganpipe(name, *arguments, *((*TINY, "--replicas", 1) if name == "train" else ()))
         names.append(name)
-    assert names == ["preprocess", "train", "evaluate", "export", "explain", "predict"]
+    assert names == ["inspect", "preprocess", "train", "evaluate", "export", "explain", "predict"]
     assert len(Path("answers.csv").read_text().splitlines()) == 151
     assert len(Path("labels.csv").read_text().splitlines()) == 121
