@@ -22,7 +22,7 @@ def brightness_and_contrast(pixels: np.ndarray) -> tuple[int, int]:
     count = len(values)
     total = squares = 0
     for start in range(0, count, BLOCK):
-        # whole numbers below 2 ** 53 are exact in float64: the figures do not depend on the order of adding up
+        # whole numbers below 2 ** 53 are exact in float64: in whatever order they are added
         part = values[start : start + BLOCK].astype(np.float64)
         total += int(part.sum())
         squares += int(part @ part)
