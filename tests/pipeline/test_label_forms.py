@@ -146,6 +146,9 @@ def test_a_name_of_several_images_is_not_guessed_unless_the_file_is_called_like_
     assert read(kaggle, images=images).labels == {"train_images/1.jpg": "cat", "train_images/2.jpg": "dog"}
     with pytest.raises(DataError, match=r"several images of the folder have .*\(1\): line 2: '1'"):
         read(written(tmp_path / "labels.csv", ("id", "label"), rows), images=images)
+    # two folders are called like the file
+    with pytest.raises(DataError, match="several images"):
+        read(kaggle, images=("train_a/1.jpg", "train_b/1.jpg", "2.jpg"))
     same = tuple(f"{n}/1.png" for n in range(200)) + ("train/1.png",)
     with pytest.raises(DataError, match="several images"):
         read(kaggle, images=same)
