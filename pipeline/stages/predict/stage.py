@@ -67,7 +67,7 @@ def run(
                 form, output, column_names(classifier.class_names), overwrite=config.overwrite
             ) as write,
         ):
-            for rows in _rows(config, model, classifier, entries, progress):
+            for rows in _rows(config, model, classifier, entries, progress, output):
                 write(rows)
                 bad = [row for row in rows if row[ERROR] is not None]
                 first = first or (f"{bad[0][0]!r}: {bad[0][ERROR]}" if bad else "")
@@ -91,12 +91,17 @@ def run(
 
 
 def _rows(
-    config: PredictConfig, model: Path, classifier: Classifier, entries: Sequence[Entry], progress: Progress
+    config: PredictConfig,
+    model: Path,
+    classifier: Classifier,
+    entries: Sequence[Entry],
+    progress: Progress,
+    output: Path | None,
 ) -> Iterator[list[Row]]:
     if config.runner != "direct":
         from pipeline.stages.predict.blocks import rows_on_beam
 
-        yield from rows_on_beam(config, model, entries, progress.update)
+        yield from rows_on_beam(config, model, entries, progress.update, output)
         return
     from pipeline.stages.predict.rows import predict_rows
 

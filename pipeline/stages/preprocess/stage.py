@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam.engines import opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
 from pipeline.errors import DataError, writing_to
@@ -42,10 +43,17 @@ from pipeline.stages.preprocess.draw import Draw, draw
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan, Scanned
+from pipeline.stages.preprocess.scan import Scan, Scanned, SourceProbe, check_seen
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
-from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
+from pipeline.stages.preprocess.write import (
+    Encode,
+    Gather,
+    collect_histogram,
+    collect_shards,
+    lay_plans,
+    shard_receipts,
+)
 from pipeline.terminal import Terminal
 from pipeline.workspace import LABELLED_FILE
 
@@ -91,17 +99,22 @@ def run(
         tell_folds(source, config.fold_count, terminal)
     budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
-    with writing_to(output):
+    with (
+        writing_to(output),
+        opened(config.runner, workers=config.workers, options=config.beam_option) as engine,
+    ):
         scratch.mkdir()
         try:
-            on_beam = partial(run_pass, scratch=scratch, mode=config.runner, workers=config.workers)
+            on_beam = partial(run_pass, scratch=scratch, engine=engine, probe=SourceProbe(source))
             pieces = [
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
                 scan = Scan(source, scratch, config.strict, config.framing.background)
-                on_beam(scan, pieces, name="scan", progress=progress.update)
-            scanned = collect_scans(pieces, scratch)
+                receipts = on_beam(scan, pieces, name="scan", progress=progress.update)
+            scanned = collect_scans(pieces, scratch, receipts)
+            if engine.is_remote:
+                check_seen(source, scanned, config.framing.background)
 
             account = account_of(scanned, source.aside())
             class_names = source.class_names()
@@ -118,13 +131,15 @@ def run(
             order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
-            lay_plans(drawn.members, order, pieces, scratch)
+            planned = lay_plans(drawn.members, order, pieces, scratch)
             encode = Encode(source, scratch, shape, config.framing)
             with terminal.progress("encode", _size(pieces)) as progress:
-                on_beam(encode, pieces, name="encode", progress=progress.update)
+                on_beam(encode, pieces, name="encode", expected=planned, progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
+            keys = shard_receipts(order, shards)
             with terminal.progress("gather", _size(shards)) as progress:
-                on_beam(Gather(scratch, output), shards, name="gather", progress=progress.update)
+                gather = Gather(scratch, output)
+                on_beam(gather, shards, name="gather", expected=keys, progress=progress.update)
             _check_unchanged(config, digest)
 
             document = dataset_document(
@@ -133,7 +148,7 @@ def run(
                 framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
-                shards=collect_shards(shards, scratch),
+                shards=collect_shards(shards, scratch, output),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
                 fold=fold,
