@@ -6,6 +6,8 @@
     python tools/cluster.py stop --state engine.json
 
     portable    Beam's own job service, and a pool of Python workers
+    prism       Beam's engine in Go, and a pool; wants --prism, the program that
+                `go install github.com/apache/beam/sdks/v2/go/cmd/prism@vVERSION` makes
     dask        a scheduler and worker processes
     flink       a standalone cluster: a JobManager and two TaskManagers, and a pool of Python workers; wants
                 Java, --flink-home (the folder of a distribution; the package apache-flink-libraries holds
@@ -36,11 +38,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 SECONDS = 90
+# what Flink's scripts would work out, which start a TaskManager with all of it given
 MEMORY = {
-    "jobmanager.memory.process.size": "1g",
-    "taskmanager.memory.process.size": "1g",
-    "taskmanager.memory.managed.size": "64m",
+    "taskmanager.cpu.cores": "1.0",
+    "taskmanager.memory.framework.heap.size": "128mb",
+    "taskmanager.memory.framework.off-heap.size": "64mb",
+    "taskmanager.memory.task.heap.size": "256mb",
+    "taskmanager.memory.task.off-heap.size": "64mb",
+    "taskmanager.memory.network.min": "64mb",
+    "taskmanager.memory.network.max": "64mb",
+    "taskmanager.memory.managed.size": "64mb",
+    "taskmanager.memory.jvm-metaspace.size": "256mb",
+    "taskmanager.memory.jvm-overhead.min": "64mb",
+    "taskmanager.memory.jvm-overhead.max": "64mb",
 }
+PRISM = "go install github.com/apache/beam/sdks/v2/go/cmd/prism@vVERSION of the SDK makes it"
 FLINK_LIBRARIES = "pip install --no-deps 'apache-flink-libraries>=1.20,<1.21', in an environment of its own"
 
 
@@ -95,7 +107,7 @@ class Cluster:
             Missing: nothing does; with the end of the log.
         """
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and all(map(alive, self.processes[role])):
             try:
                 socket.create_connection((HOST, port), timeout=1).close()
                 return
@@ -112,7 +124,7 @@ class Cluster:
         self.stop()
         logs = sorted(self.folder.glob(f"{role}-*.log"))
         said = logs[-1].read_text(errors="replace").strip().splitlines()[-5:] if logs else []
-        raise Missing(f"{role} did not begin within {SECONDS} seconds: {' / '.join(said)}")
+        raise Missing(f"{role} did not begin, or not within {SECONDS} seconds: {' / '.join(said)}")
 
     def stop(self) -> None:
         """Ends all processes, with their children."""
@@ -156,6 +168,18 @@ def start_portable(cluster: Cluster, arguments: argparse.Namespace) -> None:
     module = "apache_beam.runners.portability.local_job_service_main"
     cluster.start("service", [sys.executable, "-m", module, f"--port={port}"])
     cluster.wait_for(port, "service")
+    cluster.options["job_endpoint"] = f"{HOST}:{port}"
+    cluster.pool()
+
+
+def start_prism(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """Beam's engine in Go and a pool."""
+    program = shutil.which(arguments.prism or "prism")
+    if program is None:
+        raise Missing(f"there is no program {arguments.prism or 'prism'!r}: {PRISM}")
+    port = free_port()
+    cluster.start("prism", [program, f"-job_port={port}", "-serve_http=false"])
+    cluster.wait_for(port, "prism")
     cluster.options["job_endpoint"] = f"{HOST}:{port}"
     cluster.pool()
 
@@ -243,22 +267,15 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
         [*base, f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", str(conf)],
     )
     cluster.wait_for(rest, "jobmanager")
-    memory = [
-        *("taskmanager.cpu.cores=1.0", "taskmanager.memory.task.heap.size=256mb"),
-        *("taskmanager.memory.framework.heap.size=128mb", "taskmanager.memory.framework.off-heap.size=64mb"),
-        *("taskmanager.memory.task.off-heap.size=64mb", "taskmanager.memory.network.min=64mb"),
-        *("taskmanager.memory.network.max=64mb", "taskmanager.memory.managed.size=64mb"),
-    ]
     for _ in range(arguments.workers):
         cluster.start(
             "taskmanager",
-            [*base, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", str(conf)]
-            + [word for setting in memory for word in ("-D", setting)],
+            [*base, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", str(conf)],
         )
     cluster.options |= {"flink_master": f"{HOST}:{rest}", "parallelism": str(arguments.workers)}
     deadline = time.monotonic() + SECONDS
     while overview(cluster).get("taskmanagers") != arguments.workers:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or not all(map(alive, cluster.processes["taskmanager"])):
             cluster.fail("taskmanager")
         time.sleep(0.5)
     if arguments.jar is not None:
@@ -277,16 +294,16 @@ def overview(cluster: Cluster) -> dict[str, Any]:
         return {}
 
 
-ENGINES = {"portable": start_portable, "dask": start_dask, "flink": start_flink}
+ENGINES = {"portable": start_portable, "prism": start_prism, "dask": start_dask, "flink": start_flink}
 
 
 def begin(engine: str, folder: Path, **wanted: Any) -> Cluster:
-    """Starts an engine; `wanted` is workers, flink_home and jar.
+    """Starts an engine; `wanted` is workers, prism, flink_home and jar.
 
     Raises:
         Missing: something that it needs is not there, or it does not begin.
     """
-    arguments = argparse.Namespace(**{"workers": 2, "flink_home": None, "jar": None, **wanted})
+    arguments = argparse.Namespace(**{"workers": 2, "prism": None, "flink_home": None, "jar": None, **wanted})
     cluster = Cluster(folder)
     try:
         ENGINES[engine](cluster, arguments)
@@ -310,6 +327,7 @@ def main() -> None:
     parser.add_argument("engine", choices=tuple(ENGINES), nargs="?")
     parser.add_argument("--state", type=Path, default=Path("engine.json"), help="what was started")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--prism", help="the program, where it is not on the PATH")
     parser.add_argument("--flink-home", type=Path)
     parser.add_argument("--jar", type=Path, help="Beam's job server for Flink")
     arguments = parser.parse_args()
@@ -320,7 +338,7 @@ def main() -> None:
         if arguments.state.exists():
             parser.error(f"{arguments.state} is there: stop that engine first")
         try:
-            wanted = {name: getattr(arguments, name) for name in ("workers", "flink_home", "jar")}
+            wanted = {name: getattr(arguments, name) for name in ("workers", "prism", "flink_home", "jar")}
             cluster = begin(arguments.engine, folder, **wanted)
         except Missing as missing:
             raise SystemExit(f"error: {missing}") from None
