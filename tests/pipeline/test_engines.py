@@ -455,7 +455,9 @@ def test_prepared_data_are_the_same_bytes_on_every_engine(tmp_path, started, fol
             options |= {"environment_type": "LOOPBACK"}
             options.pop("environment_config")
         option = joined(options)
-    for name in ("straight", "shuffled"):
+    # where workers start anew for every pass, once is enough
+    starts_anew = "EXTERNAL" in way or workers in (1, 4)
+    for name in ("straight",) if starts_anew else ("straight", "shuffled"):
         got = prepare(
             tmp_path / name, f"folder:{root / name}", runner=mode, workers=workers, beam_option=option
         )
