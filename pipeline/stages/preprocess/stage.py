@@ -121,8 +121,11 @@ def run(
             drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
             check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
+            sizes, own_shape = sizes_in_words(scanned), _own_shape(scanned)
+            # of a million images it has a quarter of a gigabyte
+            del scanned
 
-            if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
+            if config.image_size is None and sizes != f"{shape[0]} x {shape[1]}":
                 drawn.notes.append(
                     f"the images, {sizes} pixels, become {shape[0]} x {shape[1]}; --image-size N says "
                     "otherwise (larger ones show more and take longer)."
@@ -173,7 +176,7 @@ def run(
         for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
     own_budget = source.labels_per_class or "all"
-    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
+    return {**document, "stands_for": {"labels_per_class": own_budget, **own_shape}}
 
 
 def _open(config: DataConfig) -> Source:

@@ -62,7 +62,9 @@ def lay_plans(
         scratch: a folder.
     """
     expected = {}
-    position = {id(m): index for records in order.values() for index, m in enumerate(records)}
+    for records in order.values():
+        for index, member in enumerate(records):
+            member.position = index
     for piece in pieces:
         plan = [
             Planned("", "", "", "", 0, -1)
@@ -72,7 +74,7 @@ def lay_plans(
                 member.place,
                 member.key,
                 member.output,
-                position[id(member)],
+                member.position,
                 member.stored_label,
             )
             for member in members[piece.split][piece.start : piece.stop]
