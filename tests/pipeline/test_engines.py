@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.beam import engines, handshake, jars, runner, watch
@@ -30,6 +31,7 @@ from pipeline.beam.pieces import Piece, cut
 from pipeline.beam.receipts import Receipt, receipt_of
 from pipeline.beam.runner import run_pass
 from pipeline.beam.task import RUNNING, Task
+from pipeline.cli import main
 from pipeline.errors import UsageError, WorkerLost
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
@@ -192,6 +194,24 @@ def test_a_worker_that_lacks_something_says_what(tmp_path, monkeypatch):
     (tmp_path / "driver").unlink()
     assert f"does not see the folder {str(tmp_path)!r}" in met_by_a_new_process(offered)
     assert said_in("RuntimeError: something else") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("preprocess --beam-option a=1", "--runner in_memory takes none"),
+        ("preprocess --runner dsk", "Did you mean 'dask'"),
+        ("preprocess --runner dask --beam-option =1", "name=value, an option of Beam's"),
+        ("preprocess --runner portable --beam-option job_endpoint=127.0.0.1:1", "nothing answers"),
+        ("preprocess --runner portable --beam-option x=1 --beam-option runner=x", "--runner says it"),
+        ("predict x.png --model m --runner dask", "needs --output FILE"),
+    ],
+)
+def test_the_command_says_it_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2 and said in done.output
+    assert not list(tmp_path.rglob("*.tfrecord"))
 
 
 class Made:

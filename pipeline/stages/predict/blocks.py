@@ -18,7 +18,7 @@ from pipeline.beam.modes import ENGINES
 from pipeline.beam.pieces import Piece
 from pipeline.beam.receipts import Receipt, receipt_of
 from pipeline.beam.runner import run_pass
-from pipeline.errors import DataError, UsageError, WorkerLost
+from pipeline.errors import DataError, WorkerLost
 from pipeline.stages.predict.classifiers import find_version, open_classifier
 from pipeline.stages.predict.inputs import Entry, Unreadable, read_entry
 from pipeline.stages.predict.rows import ERROR, PATH, Row, predict_rows
@@ -113,19 +113,14 @@ def rows_on_beam(
         model: the model's folder.
         entries: what to predict.
         progress: called with the number of images that are done.
-        output: where the answers go; on an engine the blocks lie beside it meanwhile.
+        output: where the answers go; an engine needs it: the blocks lie beside it meanwhile.
 
     Raises:
         GanpipeError: a block's failure, or a worker was killed.
-        UsageError: an engine lacks something, or has no output file to put the blocks beside.
+        UsageError: an engine lacks something.
         DataError: a worker cannot read an image that can be read from here.
     """
     remote = config.runner in ENGINES
-    if remote and output is None:
-        raise UsageError(
-            f"--runner {config.runner} needs --output FILE, on a disk that all its workers see: they write "
-            "their answers beside it."
-        )
     beside = None
     if remote and output is not None:
         # a worker has another current folder

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
+from pipeline.beam.modes import ENGINES
+from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Progress, Terminal
 
@@ -52,6 +53,11 @@ def run(
     from pipeline.stages.predict.writers import check_output, choose_format, open_writer
 
     form = choose_format(config.format, output)
+    if config.runner in ENGINES and output is None:
+        raise UsageError(
+            f"--runner {config.runner} needs --output FILE, on a disk that all its workers see: they write "
+            "their answers beside it."
+        )
     entries = find_entries(inputs)
     read = {Path(entry.path) for entry in entries}
     check_output(output, [*read, *protected], overwrite=config.overwrite)

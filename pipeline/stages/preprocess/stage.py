@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.beam.engines import opened
+from pipeline.beam.engines import Engine, opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
 from pipeline.errors import DataError, writing_to
@@ -87,6 +87,29 @@ def run(
             doubtful and nobody said that they are right, or the source changed since it was planned or while
             it was read.
     """
+    # what the engine wants is checked before all else
+    with opened(config.runner, workers=config.workers, options=config.beam_option) as engine:
+        return _prepare(
+            config,
+            engine,
+            seed=seed,
+            output=output,
+            terminal=terminal,
+            source_digest=source_digest,
+            fold=fold,
+        )
+
+
+def _prepare(
+    config: DataConfig,
+    engine: Engine,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None,
+    fold: int | None,
+) -> dict[str, Any]:
     source = _open(config)
     given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
     digest = source.digest()
@@ -99,10 +122,7 @@ def run(
         tell_folds(source, config.fold_count, terminal)
     budget = _budget(config, source, terminal)
     scratch = output / ".scratch"
-    with (
-        writing_to(output),
-        opened(config.runner, workers=config.workers, options=config.beam_option) as engine,
-    ):
+    with writing_to(output):
         scratch.mkdir()
         try:
             on_beam = partial(run_pass, scratch=scratch, engine=engine, probe=SourceProbe(source))
