@@ -542,3 +542,12 @@ def test_a_worker_that_does_not_see_the_data_ends_the_job_with_one_message(tmp_p
         tool.Cluster.start = begin
     with pytest.raises(UsageError, match="does not read what the driver reads.*at the same path"):
         prepare(tmp_path / "out", f"folder:{root / 'straight'}", runner="dask", beam_option=options)
+
+
+def test_the_worker_s_image_has_the_versions_that_are_tested():
+    lines = (ROOT / "tools" / "worker.Dockerfile").read_text().splitlines()
+    versions = dict(line.removeprefix("ARG ").split("=") for line in lines if line.startswith("ARG "))
+    assert f"apache-beam=={versions['BEAM']};" in (ROOT / "tools" / "constraints.txt").read_text()
+    copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+    # the wheel is made before
+    assert all((ROOT / word).is_file() for word in copied if not word.startswith("dist/"))
