@@ -168,6 +168,7 @@ STAGES = (
             "data.strict",
             "data.runner",
             "data.workers",
+            "data.beam_option",
         ),
         folder=DATA,
         once_a_draw=True,
