@@ -19,6 +19,7 @@ from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.exported_commands import predict, rollback, serve
+from pipeline.monitor_command import monitor
 from pipeline.option_values import Place, Value
 from pipeline.recipes_command import recipes
 from pipeline.session import session
@@ -279,6 +280,7 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
 main.add_command(benchmark)
 main.add_command(predict)
 main.add_command(serve)
+main.add_command(monitor)
 main.add_command(rollback)
 
 

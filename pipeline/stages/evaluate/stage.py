@@ -62,6 +62,7 @@ def run(
     from pipeline.evaluated import stored_answers
     from pipeline.stages.evaluate.classification import of_split, of_splits_aside, save
     from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
+    from pipeline.stages.evaluate.foreign import of_foreign
     from pipeline.stages.evaluate.generation import GenerationInputs
     from pipeline.stages.evaluate.pooled import PooledAnswers
     from ssgan_tf.metrics.evaluators import evaluate
@@ -103,6 +104,8 @@ def run(
     if stored:
         if fold is None:
             stored = stored | of_splits_aside(config, trained, info, training, terminal)
+            if config.foreign:
+                stored = stored | of_foreign(config, trained, info, split, terminal)
         save(output, stored)
         asked = {} if fold is not None else config.asked
         answers = stored_answers(
