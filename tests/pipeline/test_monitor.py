@@ -113,9 +113,9 @@ def test_a_log_of_inputs_is_as_good_as_the_images(version, new_digits, tmp_path)
     from_log = json.loads(monitor("--inputs-log", tmp_path / "seen.npz", *arguments).stdout)
     from_files = json.loads(monitor(write(tmp_path / "new", new_digits[0]), *arguments).stdout)
     assert from_log["classes"] == from_files["classes"] and from_log["foreign"] == from_files["foreign"]
-    # another order gives other permutations
+    # another order gives other permutations, and a kernel as wide as other images lie apart
     for one, other in zip(from_log["tests"], from_files["tests"], strict=True):
-        assert one["statistic"] == pytest.approx(other["statistic"], rel=1e-3, abs=1e-6)
+        assert one["statistic"] == pytest.approx(other["statistic"], rel=0.1, abs=1e-3)
 
 
 def test_mistakes_end_in_one_message(version, new_digits, tmp_path):

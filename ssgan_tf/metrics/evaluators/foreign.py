@@ -28,7 +28,7 @@ def _figures(foreign: Foreign | None) -> Iterator[Figure]:
         foreign.chosen,
         "they are told by",
         TEXT,
-        "chosen on held-out images with shuffled patches or pixels, or blended; these had no part in it",
+        "chosen on held-out images with shuffled patches or pixels; these had no part in it",
     )
     yield Figure(
         "foreign_auroc",
