@@ -23,7 +23,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     Args:
         models: name to (error, low, high) of each draw, fractions.
     """
-    figure, axes = new_axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
+    figure, axes = new_axes(4.8, 0.7 + 0.75 * len(models), xlabel="test error, percent")
     for row, (draws, colour) in enumerate(zip(models.values(), itertools.cycle(COLOURS), strict=False)):
         for number, (error, low, high) in enumerate(draws):
             height = -row + 0.14 * ((len(draws) - 1) / 2 - number)

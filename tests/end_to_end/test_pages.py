@@ -1,5 +1,6 @@
 """The pages that a run leaves, in headless Chromium: on a phone, in the dark, and read aloud."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,19 @@ from tests.pages_in_a_browser import PHONE, WIDE, browser, opened, too_wide, vio
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with browser() as one:
-        yield one
+def pages(finished, ganpipe, tmp_path_factory) -> dict[str, Path]:
+    """The report, and two runs side by side."""
+    folder = tmp_path_factory.mktemp("page")
+    listed, second = folder / "runs.html", shutil.copytree(finished, folder / "second")
+    ganpipe("runs", finished, second, "--page", listed)
+    return {"report": finished / "report.html", "runs": listed}
 
 
 @pytest.fixture(scope="module")
-def pages(finished, ganpipe, tmp_path_factory) -> dict[str, Path]:
-    """The report, and two runs side by side."""
-    listed = tmp_path_factory.mktemp("page") / "runs.html"
-    ganpipe("runs", finished, "--page", listed)
-    return {"report": finished / "report.html", "runs": listed}
+def chromium(pages):
+    """Started once the pages are there: a command may want the event loop that the browser's driver keeps."""
+    with browser() as one:
+        yield one
 
 
 @pytest.mark.parametrize("name", ["report", "runs"])

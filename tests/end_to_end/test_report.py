@@ -60,7 +60,9 @@ def test_report_says_what_the_files_say(finished, read_json):
     assert "None of the held-out images is in the training split too" in page.text
     assert page.attributes.count(("alt", "a training image with a label")) == 6
     assert page.attributes.count(("alt", "a training image without a label")) == 6
-    assert "As they are in the records: 8 x 8 pixels (height x width), grey." in page.text
+    assert (
+        "12 of 1,438 training images, as they are in the records: 8 x 8 pixels (height x width)" in page.text
+    )
     # the confusion matrix: every row of it, empty where 0
     for row in metrics["confusion_matrix"]:
         cells = "".join(f"<td[^>]*>{value or ''}</td>" for value in row)
