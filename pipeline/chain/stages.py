@@ -219,6 +219,7 @@ STAGES = (
             "evaluate.target_error",
             "evaluate.confidence",
             "evaluate.alpha",
+            "evaluate.foreign",
             "evaluate.require",
             "evaluate.not_worse_than",
             "evaluate.margin",
