@@ -20,6 +20,7 @@ from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.exported_commands import predict, rollback, serve
 from pipeline.inspect_command import inspect
+from pipeline.monitor_command import monitor
 from pipeline.option_values import Place, Value
 from pipeline.recipes_command import recipes
 from pipeline.session import session
@@ -282,6 +283,7 @@ main.add_command(inspect)
 main.add_command(benchmark)
 main.add_command(predict)
 main.add_command(serve)
+main.add_command(monitor)
 main.add_command(rollback)
 
 

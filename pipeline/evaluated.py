@@ -14,7 +14,7 @@ from pipeline.workspace import METRICS_FILE, PREDICTIONS_FILE
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssgan_tf.metrics.answers import Answers
+    from ssgan_tf.metrics.answers import Answers, Foreign
 
 VALIDATION, CERTIFY = "validation", "certify"
 """The splits that the temperature and the promise come from."""
@@ -122,4 +122,17 @@ def stored_answers(
         alpha=asked.get("alpha"),
         slices=dict(zip(stored.get(SLICES, ()), stored.get(SLICE_VALUES, ()), strict=True)),
         slices_left_out=str(stored.get(SLICES_LEFT_OUT, "")),
+        foreign=_foreign(stored),
     )
+
+
+def _foreign(stored: Mapping[str, np.ndarray]) -> Foreign | None:
+    if "foreign_scores" not in stored:
+        return None
+    from ssgan_tf.metrics.answers import Foreign
+    from ssgan_tf.reference import SCORES
+
+    familiar, foreign = (
+        dict(zip(SCORES, stored[f"{name}_scores"], strict=True)) for name in ("familiar", "foreign")
+    )
+    return Foreign(familiar, foreign, str(stored["foreign_chosen"]), str(stored["foreign_source"]))

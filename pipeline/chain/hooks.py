@@ -85,7 +85,11 @@ def versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
 
 
 def requirements(settings: Any) -> None:
-    """Checks what is required of a model."""
+    """Checks what is required of a model, and the source of foreign images."""
+    if settings.foreign:
+        from pipeline.sources.catalog import open_source
+
+        open_source(settings.foreign)
     if settings.require:
         from pipeline.stages.evaluate.gate import parse_requirements
 

@@ -25,6 +25,17 @@ class Labelled(NamedTuple):
     labels: np.ndarray
 
 
+class Foreign(NamedTuple):
+    """Scores by name, [N] of `familiar` (held-out) and [M] of `foreign` images, the one that is `chosen` for
+    `looks_familiar`, and the `source` of the foreign ones.
+    """
+
+    familiar: dict[str, np.ndarray]
+    foreign: dict[str, np.ndarray]
+    chosen: str
+    source: str
+
+
 @dataclass(frozen=True)
 class Answers:
     """What evaluators of a classification ask for, by name.
@@ -41,6 +52,7 @@ class Answers:
         alpha: sets of labels may miss the true one so often; None: none are asked for.
         slices: column of the label file to the value of each image, text [N].
         slices_left_out: which columns give none, and why, in a sentence.
+        foreign: scores of foreign images beside those of held-out ones; None: there are none.
     """
 
     logits: np.ndarray
@@ -54,6 +66,7 @@ class Answers:
     alpha: float | None = None
     slices: Mapping[str, np.ndarray] = field(default_factory=dict)
     slices_left_out: str = ""
+    foreign: Foreign | None = None
 
     @cached_property
     def probabilities(self) -> np.ndarray:

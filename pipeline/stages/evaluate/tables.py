@@ -22,6 +22,15 @@ def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
     for sentence in map(metrics.get, sentences):
         if sentence:
             terminal.say(sentence)
+    if metrics.get("foreign"):
+        terminal.table(
+            f"telling {metrics['foreign_images']:,} foreign images from held-out ones",
+            ("score", "AUROC", "pass, where 95 % of held-out ones do"),
+            [
+                (name, f"{row['auroc']:.3f}", f"{row['false_positive_rate']:.1%}")
+                for name, row in metrics["foreign"].items()
+            ],
+        )
     terminal.table(
         "per class",
         ("class", "precision", "recall", "95 % interval", "F1", "images"),

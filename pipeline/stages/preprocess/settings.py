@@ -176,13 +176,20 @@ class DataConfig:
     )
     runner: str = setting(
         IN_MEMORY,
-        "how Beam runs the pass over the images: in this process, or in worker processes",
+        modes.RUNNER_HELP,
         one_of(*modes.MODES),
         affects_result=False,
         group="devices",
     )
-    workers: int = setting(
-        2, "worker processes of multi_processing", at_least(1), affects_result=False, group="devices"
+    workers: int = setting(2, modes.WORKERS_HELP, at_least(1), affects_result=False, group="devices")
+    beam_option: str | None = setting(
+        None,
+        modes.OPTION_HELP,
+        modes.OPTIONS,
+        affects_result=False,
+        group="devices",
+        takes="NAME=VALUE",
+        repeated=True,
     )
 
     @property
