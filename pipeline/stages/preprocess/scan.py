@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pipeline.beam.pieces import Piece
 from pipeline.beam.receipts import Receipt, receipt_of
+from pipeline.data_schema.light import brightness_and_contrast
 from pipeline.errors import DataError, WorkerLost
 from pipeline.sources.source import Item, Source, content_digest
 from ssgan_tf.whole_files import replacing
@@ -27,6 +28,7 @@ class Scanned(NamedTuple):
         label: class index in the source, -1 where it has none.
         height, width, channels: as stored; 0 for a rejected item.
         reason: why it is rejected, else "".
+        brightness, contrast: mean and standard deviation of its values; 0 for a rejected item.
     """
 
     digest: str
@@ -37,6 +39,8 @@ class Scanned(NamedTuple):
     width: int
     channels: int
     reason: str
+    brightness: int = 0
+    contrast: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ def look(item: Item, background: int) -> Scanned:
     # of grey pixels as they are, both are the same: most of a scan's time goes into them
     plain = pixels is item.pixels and channels == 1
     digest = item.checksum if plain else content_digest(pixels)
-    return Scanned(digest, item.checksum, item.place, item.label, height, width, channels, reason)
+    light = brightness_and_contrast(pixels)
+    return Scanned(digest, item.checksum, item.place, item.label, height, width, channels, reason, *light)
 
 
 def collect(

@@ -9,7 +9,8 @@ and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test, validation and certify;
                     `data.labelled_keys` takes it to repeat exactly this draw
-    provenance/     which file each key stands for, and all that would tell of withheld labels
+    provenance/     which file each key stands for, and all that would tell of withheld labels: further
+                    columns of the label file, and the schema that later data are compared with
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipeline.beam.engines import Engine, opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
+from pipeline.data_schema.gate import check_schema
+from pipeline.data_schema.schema import infer, write_schema
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
@@ -40,6 +44,7 @@ from pipeline.stages.preprocess.document import (
     sizes_in_words,
 )
 from pipeline.stages.preprocess.draw import Draw, draw
+from pipeline.stages.preprocess.further import further_values, no_slices
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
 from pipeline.stages.preprocess.members import record_order
@@ -136,8 +141,11 @@ def _prepare(
             if engine.is_remote:
                 check_seen(source, scanned, config.framing.background)
 
-            account = account_of(scanned, source.aside())
             class_names = source.class_names()
+            schema = infer(chain.from_iterable(scanned.values()), class_names)
+            if config.schema:
+                check_schema(config.schema, schema, strict=config.strict, terminal=terminal)
+            account = account_of(scanned, source.aside())
             drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
             check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
@@ -178,13 +186,22 @@ def _prepare(
                 folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            columns, values = further_values(source, drawn)
             write_provenance(
                 output,
+                columns=columns,
+                values=values,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
                 document=provenance_document(
-                    source=source.name, digest=digest, class_names=class_names, drawn=drawn, account=account
+                    source=source.name,
+                    digest=digest,
+                    class_names=class_names,
+                    drawn=drawn,
+                    account=account,
+                    no_slices=no_slices(source),
                 ),
             )
+            write_schema(output, schema)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
