@@ -74,11 +74,16 @@ def victims(engine: str, begun: cluster.Cluster) -> list[tuple[str, int]]:
                 continue
             if role != POOL:
                 found.append((role, leader))
-            # the process that multiprocessing tracks its resources with runs no task
-            found += [
-                ("Python worker", p.pid) for p in below if "resource_tracker" not in " ".join(p.cmdline())
-            ]
+            found += [("Python worker", process.pid) for process in below if runs_tasks(process)]
     return found
+
+
+def runs_tasks(process: psutil.Process) -> bool:
+    """Whether it is not one that has ended, or that multiprocessing tracks its resources with."""
+    try:
+        return "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 class Trial:

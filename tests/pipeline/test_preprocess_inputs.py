@@ -309,9 +309,12 @@ def test_a_full_disk_is_told_in_one_message(tmp_path, monkeypatch):
     import ssgan_tf.records
 
     whole = ssgan_tf.records.write_records
-    monkeypatch.setattr(
-        ssgan_tf.records, "write_records", lambda path, records: whole(_onto(path, full), records)
-    )
+
+    def write_there(path, records, *, shared):
+        # without a name of the attempt's own, which could not be known before
+        return whole(_onto(path, full), records)
+
+    monkeypatch.setattr(ssgan_tf.records, "write_records", write_there)
     with pytest.raises(DataError, match="no space is left on the disk"):
         prepare(tmp_path / "out", tree(tmp_path / "in"))
     assert not (tmp_path / "out" / "dataset.json").exists()
