@@ -22,6 +22,7 @@ ORDER = (
     "evaluate",
     "export",
     "predict",
+    "monitor",
     "serve",
     "rollback",
     "explain",
