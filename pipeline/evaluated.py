@@ -21,6 +21,9 @@ VALIDATION, CERTIFY = "validation", "certify"
 ASIDE = "{}_{}"
 """Name in `predictions.npz` of a split's labels or logits, where it is not the one tested on."""
 
+SLICES, SLICE_VALUES, SLICES_LEFT_OUT = "slices", "slice_values", "slices_left_out"
+"""Names in `predictions.npz` of the columns [C], of their values for each image [C, N], and of a sentence."""
+
 
 def metrics_at(evaluated: Path, temperature: float | None = None) -> dict[str, Any]:
     """Reads the metrics of an evaluation, at the temperature of an export.
@@ -117,6 +120,8 @@ def stored_answers(
         aside=aside.get(CERTIFY),
         asked=Asked(target, asked["confidence"]) if target is not None else None,
         alpha=asked.get("alpha"),
+        slices=dict(zip(stored.get(SLICES, ()), stored.get(SLICE_VALUES, ()), strict=True)),
+        slices_left_out=str(stored.get(SLICES_LEFT_OUT, "")),
         foreign=_foreign(stored),
     )
 

@@ -186,6 +186,9 @@ def _trust(
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "tested_on": tested_on(metrics),
         "cross_fitted": metrics.get("cross_fitted"),
+        "slices": metrics.get("slices", []),
+        "worst_slice": metrics.get("worst_slice"),
+        "no_slices": metrics.get("slices_left_out"),
         "class_names": names,
         "matrix": matrix if len(names) <= LISTED_CLASSES else None,
         # where a phone shows them in place of the matrix, all of them

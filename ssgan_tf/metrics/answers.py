@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -50,6 +50,8 @@ class Answers:
         aside: images set aside for the promise and for sets of labels; None: there are none.
         asked: the promise that is asked for; None: none is.
         alpha: sets of labels may miss the true one so often; None: none are asked for.
+        slices: column of the label file to the value of each image, text [N].
+        slices_left_out: which columns give none, and why, in a sentence.
         foreign: scores of foreign images beside those of held-out ones; None: there are none.
     """
 
@@ -62,6 +64,8 @@ class Answers:
     aside: Labelled | None = None
     asked: Asked | None = None
     alpha: float | None = None
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
+    slices_left_out: str = ""
     foreign: Foreign | None = None
 
     @cached_property

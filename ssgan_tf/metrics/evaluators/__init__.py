@@ -23,6 +23,7 @@ from ssgan_tf.metrics.evaluators import (
     likelihood,
     of_the_system,
     per_class,
+    slices,
 )
 from ssgan_tf.metrics.evaluators.evaluator import Evaluator, Unavailable
 from ssgan_tf.metrics.figures import Figure
@@ -33,6 +34,7 @@ EVALUATORS: tuple[Evaluator, ...] = (
     brier.EVALUATOR,
     calibration_error.EVALUATOR,
     per_class.EVALUATOR,
+    slices.EVALUATOR,
     certificate.EVALUATOR,
     abstention.EVALUATOR,
     label_sets.EVALUATOR,
