@@ -23,6 +23,7 @@ ORDER = (
     "evaluate",
     "export",
     "predict",
+    "monitor",
     "serve",
     "rollback",
     "explain",
