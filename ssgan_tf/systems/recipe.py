@@ -74,7 +74,7 @@ class System(abc.ABC):
     """
 
     classifier: ClassVar[str | None] = None
-    generator: ClassVar[str | None] = None
+    generator: str | None = None
     grid_side: int = 5
 
     def __init__(self, settings: Any, data: DataSpec, dtype: str = "float32") -> None:
