@@ -6,8 +6,11 @@ import hashlib
 import io
 import socket
 import threading
+import time
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from pipeline.terminal import Terminal
 
 FILES = ("pixels.npy", "labels.npy")
 ADDRESS = {"url": ""}
+PATIENCE = 30.0
 
 
 class LoopbackDigits(tfds.core.GeneratorBasedBuilder):
@@ -63,9 +67,14 @@ class Sentences(tfds.core.GeneratorBasedBuilder):
 
 class Handler(SimpleHTTPRequestHandler):
     asked: list[str] = []
+    # files that are answered only once something holds, or after PATIENCE
+    held: dict[str, Callable[[], bool]] = {}
 
     def do_GET(self):
         self.asked.append(self.path)
+        holds, until = self.held.get(self.path), time.monotonic() + PATIENCE
+        while holds and not holds() and time.monotonic() < until:
+            time.sleep(0.005)
         super().do_GET()
 
     def log_message(self, *_):
@@ -80,7 +89,7 @@ def mirror(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     np.save(folder / FILES[0], random.integers(0, 256, (40, 8, 8, 1), np.uint8))
     np.save(folder / FILES[1], random.integers(0, 4, 40))
-    Handler.asked = []
+    Handler.asked, Handler.held = [], {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setitem(ADDRESS, "url", f"http://127.0.0.1:{server.server_port}/")
@@ -119,6 +128,9 @@ def test_a_set_is_downloaded_by_its_name_and_once(mirror, tmp_path):
 def test_a_download_that_broke_off_keeps_what_arrived(mirror, tmp_path):
     labels = (mirror / FILES[1]).read_bytes()
     (mirror / FILES[1]).write_bytes(labels[:-9])
+    downloads = tmp_path / "data" / "downloads"
+    # the two are fetched at once: the broken one must not end it before the other has arrived
+    Handler.held = {"/" + FILES[1]: lambda: any(map(Path.is_file, downloads.glob("*/*pixels*.npy")))}
     with pytest.raises(DataError, match="has wrong checksum"):
         brought(tmp_path / "data")
     assert not list((tmp_path / "data").glob("loopback_digits/*/features.json"))
