@@ -19,6 +19,8 @@ from pipeline.chain.stages import NAMES, SOURCE, STAGES, Stage
 from pipeline.command_help import Command, Group, Option
 from pipeline.errors import GanpipeError, UsageError, bad_path, exit_code, message, writing_to
 from pipeline.exported_commands import predict, rollback, serve
+from pipeline.inspect_command import inspect
+from pipeline.monitor_command import monitor
 from pipeline.option_values import Place, Value
 from pipeline.recipes_command import recipes
 from pipeline.session import session
@@ -58,6 +60,7 @@ def main() -> None:
 
     \b
     Begin here:
+      ganpipe inspect photos         what is in a folder, what is wrong with it, what to run next
       ganpipe run                    the whole chain on bundled digits; open ganpipe-run/report.html
       ganpipe run --dataset folder:photos --labels labels.csv --image-size 32
                                      your images: labels.csv has a header path,label; or give class
@@ -276,9 +279,11 @@ def runs(places: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
         click.echo("no working folder of ganpipe here")
 
 
+main.add_command(inspect)
 main.add_command(benchmark)
 main.add_command(predict)
 main.add_command(serve)
+main.add_command(monitor)
 main.add_command(rollback)
 
 

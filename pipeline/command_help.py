@@ -16,6 +16,7 @@ from pipeline.option_values import Value
 
 ORDER = (
     "run",
+    "inspect",
     "benchmark",
     "preprocess",
     "train",
@@ -31,6 +32,7 @@ ORDER = (
 )
 FIRST = {
     "run": ("--dataset", "--labels", "--image-size", "--recipe", "--steps"),
+    "inspect": ("--labels", "--html", "--json", "--label-columns", "--sample"),
     "benchmark": ("--recipes", "--labels-per-class", "--draws", "--dataset", "--workdir"),
     "preprocess": ("--dataset", "--labels", "--labels-per-class", "--image-size", "--workdir"),
     "train": ("--recipe", "--preset", "--steps", "--strategy", "--workdir"),

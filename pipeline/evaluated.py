@@ -14,12 +14,15 @@ from pipeline.workspace import METRICS_FILE, PREDICTIONS_FILE
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssgan_tf.metrics.answers import Answers
+    from ssgan_tf.metrics.answers import Answers, Foreign
 
 VALIDATION, CERTIFY = "validation", "certify"
 """The splits that the temperature and the promise come from."""
 ASIDE = "{}_{}"
 """Name in `predictions.npz` of a split's labels or logits, where it is not the one tested on."""
+
+SLICES, SLICE_VALUES, SLICES_LEFT_OUT = "slices", "slice_values", "slices_left_out"
+"""Names in `predictions.npz` of the columns [C], of their values for each image [C, N], and of a sentence."""
 
 
 def metrics_at(evaluated: Path, temperature: float | None = None) -> dict[str, Any]:
@@ -117,4 +120,19 @@ def stored_answers(
         aside=aside.get(CERTIFY),
         asked=Asked(target, asked["confidence"]) if target is not None else None,
         alpha=asked.get("alpha"),
+        slices=dict(zip(stored.get(SLICES, ()), stored.get(SLICE_VALUES, ()), strict=True)),
+        slices_left_out=str(stored.get(SLICES_LEFT_OUT, "")),
+        foreign=_foreign(stored),
     )
+
+
+def _foreign(stored: Mapping[str, np.ndarray]) -> Foreign | None:
+    if "foreign_scores" not in stored:
+        return None
+    from ssgan_tf.metrics.answers import Foreign
+    from ssgan_tf.reference import SCORES
+
+    familiar, foreign = (
+        dict(zip(SCORES, stored[f"{name}_scores"], strict=True)) for name in ("familiar", "foreign")
+    )
+    return Foreign(familiar, foreign, str(stored["foreign_chosen"]), str(stored["foreign_source"]))

@@ -48,7 +48,7 @@ def predict(images, model, workdir, output, quiet, **values) -> None:
     if model and given:
         raise UsageError("--model and --workdir name two models: give one of them.")
     with quiet_libraries(None):
-        model = model or _classifier_of(Workspace(workdir))
+        model = model or classifier_of(Workspace(workdir))
         from pipeline.chain.ownership import files_of_runs
         from pipeline.stages.predict import stage
 
@@ -57,7 +57,7 @@ def predict(images, model, workdir, output, quiet, **values) -> None:
         stage.run(config, model=model, inputs=images, output=output, terminal=terminal, protected=protected)
 
 
-def _classifier_of(workspace: Workspace) -> Path:
+def classifier_of(workspace: Workspace) -> Path:
     """The exported classifier of what a working folder was last run with."""
     from pipeline.chain.plan import chosen_model
 

@@ -12,6 +12,7 @@ import click
 from pipeline.benchmark.settings import BenchmarkConfig
 from pipeline.chain.config import RunConfig, declared, settings_class
 from pipeline.command_help import Option
+from pipeline.inspecting.settings import InspectConfig
 from pipeline.option_values import Assignment, NamedSource, Place, Value, value_of
 from pipeline.serving.settings import ServeConfig
 from pipeline.sources.names import SOURCES
@@ -28,6 +29,7 @@ OUTSIDE_THE_CHAIN: dict[str, type] = {
     "predict": PredictConfig,
     "serve": ServeConfig,
     "benchmark": BenchmarkConfig,
+    "inspect": InspectConfig,
 }
 HEADINGS = {
     "": "run",
@@ -35,6 +37,7 @@ HEADINGS = {
     "evaluate": "evaluation",
     "predict": "prediction",
     "serve": "model",
+    "inspect": "inspection",
 }
 """The heading of a section's settings in help, where it is not the section's name."""
 

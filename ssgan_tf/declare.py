@@ -139,6 +139,18 @@ def whole_text(value: str) -> tuple[str, str]:
     return "", value
 
 
+def split_paths(value: str) -> list[str]:
+    """The paths of a setting that is one or several with commas between; a file that is there is one."""
+    if "," not in value or Path(value).expanduser().exists():
+        return [value]
+    return [part.strip() for part in value.split(",") if part.strip()] or [value]
+
+
+def several_paths(value: str) -> tuple[str, str]:
+    """Of a setting that is a path or several, with commas between: nothing before, and all of it."""
+    return "", value
+
+
 def setting(
     default: Any,
     text: str,
@@ -191,6 +203,8 @@ def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
     """
     if place is None or not isinstance(value, str):
         return value
+    if place is several_paths:
+        return ",".join(os.path.abspath(Path(path).expanduser()) for path in split_paths(value))  # noqa: PTH100
     before, path = place(value)
     return before + os.path.abspath(Path(path).expanduser()) if path else value  # noqa: PTH100
 

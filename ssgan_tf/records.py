@@ -83,14 +83,19 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
-def write_records(path: Path, records: Iterable[bytes]) -> dict[str, Any]:
+def write_records(path: Path, records: Iterable[bytes], *, shared: bool = False) -> dict[str, Any]:
     """Writes a TFRecord file beside its place and renames it, so that it is whole or absent.
+
+    Args:
+        path: the file.
+        records: serialised.
+        shared: other processes may write the same file at the same time.
 
     Returns:
         `{"name", "records", "bytes", "sha256"}` of the file.
     """
     digest, count, size = hashlib.sha256(), 0, 0
-    with replacing(path, durable=False) as partial, partial.open("wb") as file:
+    with replacing(path, durable=False, shared=shared) as partial, partial.open("wb") as file:
         for record in records:
             frame = tfrecord.framed(record)
             file.write(frame)

@@ -24,19 +24,21 @@ import tensorflow as tf
 from ssgan_tf import pixels, tfrecord
 from ssgan_tf.errors import UsageError
 from ssgan_tf.framing import Framing
+from ssgan_tf.reference import Reference
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.averages import copy_weights, raw_variables
 from ssgan_tf.training.trained import Trained
 
 CLASS_NAMES_FILE = "class_names.txt"
 CONFIDENCE_FILE = "confidence.json"
+REFERENCE_FILE = "reference.npz"
+FEATURES = "features"
 SAMPLE_LIMIT = 1024
 # a float image with a value outside is no picture in 0..255, whatever scale was meant
 LOWEST, HIGHEST = -255.0, 510.0
 
 # no confidence reaches it
 ALWAYS_ABSTAINS = 2.0
-
 Outputs = dict[str, tf.Tensor]
 
 
@@ -123,6 +125,7 @@ def classifier_signatures(
     class_names: Sequence[str],
     confidence: Confidence,
     framing: Framing | None = None,
+    reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Builds the classifier's signatures as traced functions.
 
@@ -132,10 +135,14 @@ def classifier_signatures(
     that is not finite, below -255 or above 510 gets probabilities, confidence and real score 0 and abstain
     true: it is no picture in 0..255. With `label_lows` they answer `labels_that_remain` string [B, K] too:
     the labels whose probability reaches their threshold, and always the most probable, the most probable
-    first; the places that are left are empty.
+    first; the places that are left are empty. With a reference that says how, they answer
+    `looks_familiar` [B] too: the share of the reference images that look no more familiar.
 
     `classify` has the form that TensorFlow Serving's Classify call asks for: `inputs` string [B], each a
     serialised `tf.train.Example` with `image/encoded`, to `classes` string [B, K] and `scores` [B, K].
+
+    `features` and `features_bytes` take `image` float32 and `image_bytes` to `features` [B, F], the layer
+    before the logits, beside `class_id`, `confidence` and `looks_familiar`.
     """
     shape = system.data.image_shape
     names = list(class_names)
@@ -158,12 +165,18 @@ def classifier_signatures(
         with _read_once(networks):
             probabilities = classifier_probabilities(system, networks, image, confidence.temperature)
             real_score = system.real_score(networks, image)
+            features = system.features(networks, image)
+            logits = system.class_logits(networks, image)
         probabilities = tf.where(usable[:, tf.newaxis], probabilities, 0.0)
         best = tf.argmax(probabilities, axis=-1)
         certainty = tf.reduce_max(probabilities, axis=-1)
-        sets = {"labels_that_remain": remaining(probabilities, usable)} if confidence.label_lows else {}
+        more = {"labels_that_remain": remaining(probabilities, usable)} if confidence.label_lows else {}
+        if reference is not None and reference.score:
+            familiar = reference.in_graph(logits, features, real_score)
+            more["looks_familiar"] = tf.where(usable, familiar, 0.0)
         return {
-            **sets,
+            **more,
+            FEATURES: features,
             "probabilities": probabilities,
             "class_id": best,
             "label": tf.gather(tf.constant(names), best),
@@ -173,13 +186,20 @@ def classifier_signatures(
         }
 
     def from_float(image: tf.Tensor) -> Outputs:
-        return answers(image)
+        return {name: value for name, value in answers(image).items() if name != FEATURES}
 
     def from_uint8(image: tf.Tensor) -> Outputs:
-        return answers(tf.cast(image, tf.float32))
+        return from_float(tf.cast(image, tf.float32))
 
     def from_bytes(image_bytes: tf.Tensor) -> Outputs:
         return from_uint8(decoded_records(image_bytes, shape, framing))
+
+    def seen(image: tf.Tensor) -> Outputs:
+        outputs, names = answers(image), (FEATURES, "class_id", "confidence", "looks_familiar")
+        return {name: outputs[name] for name in names if name in outputs}
+
+    def seen_bytes(image_bytes: tf.Tensor) -> Outputs:
+        return seen(tf.cast(decoded_records(image_bytes, shape, framing), tf.float32))
 
     def from_examples(inputs: tf.Tensor) -> Outputs:
         parsed = tf.io.parse_example(inputs, {tfrecord.ENCODED: tf.io.FixedLenFeature([], tf.string)})
@@ -191,6 +211,8 @@ def classifier_signatures(
         "serving_uint8": _traced(from_uint8, tf.TensorSpec([None, *shape], tf.uint8, "image")),
         "serving_bytes": _traced(from_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
         "classify": _traced(from_examples, tf.TensorSpec([None], tf.string, "inputs")),
+        FEATURES: _traced(seen, tf.TensorSpec([None, *shape], tf.float32, "image")),
+        f"{FEATURES}_bytes": _traced(seen_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
     }
 
 
@@ -231,11 +253,12 @@ def save_classifier(
     class_names: Sequence[str],
     confidence: Confidence | None = None,
     framing: Framing | None = None,
+    reference: Reference | None = None,
 ) -> None:
     """Writes the classifier as a SavedModel.
 
-    Its assets are the class names, `class_names.txt`, and `confidence.json`: temperature, threshold and what
-    is promised of the answers.
+    Its assets are the class names, `class_names.txt`, `confidence.json`: temperature, threshold and what is
+    promised of the answers, and with a reference `reference.npz`.
 
     Args:
         folder: the SavedModel's own folder; must not exist.
@@ -244,22 +267,25 @@ def save_classifier(
         class_names: K names.
         confidence: temperature and threshold.
         framing: how files become record images, as in the training data; None is the default one.
+        reference: what later images are compared with.
 
     Raises:
         UsageError: the system has no classifier.
     """
     if system.classifier is None:
         raise UsageError(f"{type(system).__name__} has no classifier: it is trained without labels.")
-    network = networks[system.classifier]
-    alone: Networks = {system.classifier: network}
+    alone: Networks = {system.classifier: (network := networks[system.classifier])}
     confidence = confidence or Confidence()
-    signatures = classifier_signatures(system, alone, class_names, confidence, framing)
+    signatures = classifier_signatures(system, alone, class_names, confidence, framing, reference)
     with tempfile.TemporaryDirectory() as scratch:
         names = Path(scratch) / CLASS_NAMES_FILE
         names.write_text("".join(name.replace("\n", " ") + "\n" for name in class_names), encoding="utf-8")
         told = Path(scratch) / CONFIDENCE_FILE
         told.write_text(json.dumps(confidence.document(), indent=1) + "\n")
         assets = {"class_names": names, "confidence": told}
+        if reference is not None:
+            assets["reference"] = Path(scratch) / REFERENCE_FILE
+            reference.save(assets["reference"])
         _save(folder, network, signatures, {key: tf.saved_model.Asset(str(p)) for key, p in assets.items()})
 
 

@@ -9,6 +9,7 @@ with replacing(path) as partial:
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ SUFFIX = ".partial"
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True, shared: bool = False) -> Iterator[Path]:
     """Yields a sibling to write; when the block ends well it takes the place of `path` by one rename.
 
     Args:
@@ -29,6 +30,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         OSError: the sibling cannot be written; `path` is as it was and the sibling gone.
     """
     partial = partial_of(path)
+    if shared:
+        partial = partial.with_name(f"{partial.name}-{secrets.token_hex(8)}")
     try:
         yield partial
         if durable:

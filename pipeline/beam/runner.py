@@ -1,9 +1,8 @@
-"""Runs a function over pieces on Beam's portable runner, in this process or in several.
+"""Runs a function over pieces with one of Beam's runners: in this process, in several, or on an engine.
 
 The pipeline is one linear chain without side inputs or further outputs, and its elements are pieces,
-not images: results travel through files. The runner is named, because Beam's default one tries to
-download another and can wait for it without end. Beam's multi_threading mode loses elements without a
-word, so it is not offered.
+not images: results travel through files. That is a form which every runner gets right. Whatever a runner
+says in the end, each piece must have left its receipt.
 """
 
 from __future__ import annotations
@@ -16,122 +15,150 @@ import shlex
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.beam.modes import IN_MEMORY, MODES
+from pipeline.beam.engines import Engine
+from pipeline.beam.handshake import Probe, offer, said_in
+from pipeline.beam.modes import IN_MEMORY
 from pipeline.beam.pieces import Piece
+from pipeline.beam.receipts import Receipt
+from pipeline.beam.task import DONE, FAILED, RESERVE, Function, Task
+from pipeline.beam.watch import POLL_SECONDS, Watch
 from pipeline.child_processes import importable
-from pipeline.errors import DataError, GanpipeError, UsageError, writing_to
+from pipeline.errors import DataError, UsageError, WorkerLost
 from ssgan_tf import errors
 
-RESERVE = "reserve"
 _RESERVED_BYTES = 1 << 16
-_POLL_SECONDS = 0.25
 _SETTLED_SECONDS = 1.0
 _PATIENCE_SECONDS = 10.0
-
-
-class Task:
-    """A function of a piece that leaves its failure, or that it is done, as a file in `scratch`.
-
-    Nothing is raised into Beam: its own report of an exception is long, and differs from mode to mode.
-    """
-
-    def __init__(self, function: Callable[[Piece], None], scratch: Path, name: str) -> None:
-        self.function, self.scratch, self.name = function, scratch, name
-
-    def __call__(self, element: tuple[Any, ...]) -> str:
-        """Runs the function, unless an earlier piece has failed: then its failure is the one to tell."""
-        piece = Piece(*element)
-        place = self.scratch / f"{self.name}-{piece.stem}"
-        if any(failed.stem < place.name for failed in self.scratch.glob(f"{self.name}-*.failed")):
-            return piece.stem
-        try:
-            with writing_to(self.scratch):
-                self.function(piece)
-                place.with_suffix(".done").touch()
-        except GanpipeError as error:
-            _put(place, {"kind": type(error).__name__, "message": str(error)})
-        except Exception:
-            _put(place, {"kind": "", "message": traceback.format_exc()})
-        return piece.stem
-
-
-def _put(place: Path, failure: dict[str, str]) -> None:
-    partial, text = place.with_suffix(".failing"), json.dumps(failure)
-    try:
-        partial.write_text(text)
-    except OSError:
-        # a full disk: what was set aside makes room for the first failure, and it is the one to tell
-        (place.parent / RESERVE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            partial.write_text(text)
-            partial.rename(place.with_suffix(".failed"))
-        return
-    partial.rename(place.with_suffix(".failed"))
+_NO_PACKAGE = "No module named '"
 
 
 def run_pass(
-    function: Callable[[Piece], None],
+    function: Function,
     pieces: Sequence[Piece],
     *,
     name: str,
     scratch: Path,
-    mode: str,
-    workers: int,
+    engine: Engine,
+    probe: Probe | None = None,
+    expected: Mapping[Piece, Receipt] | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Calls `function` once for each piece.
+) -> dict[Piece, Receipt]:
+    """Calls `function` once for each piece, or, where an engine tries again, until it was done.
 
     Args:
-        function: picklable; writes its results to files.
+        function: picklable; writes its results to files, the same ones if it is called again, and returns a
+            receipt of the images or None.
         pieces: what to call it with.
         name: of the pass; begins the names of its files in `scratch`.
         scratch: a folder that every worker can write to.
-        mode: "in_memory" (this process) or "multi_processing".
-        workers: processes of multi_processing.
+        engine: what runs it, see `pipeline.beam.engines.opened`.
+        probe: picklable, reads a little of what the tasks read; must give the same on every worker of an
+            engine.
+        expected: the receipt of each piece, where it is known before.
         progress: called now and then with the number of items done.
+
+    Returns:
+        The receipts of pieces whose function gave one.
 
     Raises:
         GanpipeError: the failure of the first piece that failed, whichever process it was in.
-        WorkerLost: a worker process was killed.
+        WorkerLost: a worker process was killed, or the engine ended without all pieces, or did other images.
+        UsageError: a worker of an engine lacks what it must share with this process.
         DataError: the disk is full, so that no failure can be written down.
-        UsageError: another mode.
         RuntimeError: an unexpected exception in a worker, with its traceback.
     """
-    if mode == "multi_threading":
-        raise UsageError("the runner mode multi_threading loses records silently; use multi_processing.")
-    if mode not in MODES:
-        raise errors.unknown("runner mode", mode, MODES)
     (scratch / RESERVE).write_bytes(bytes(_RESERVED_BYTES))
-    task = Task(function, scratch, name)
-    watch = _Watch(pieces, scratch, name, progress)
-    if mode == IN_MEMORY:
-        with watch.in_background(), _interrupts_as_they_are():
-            _run(task, pieces, workers=1, command=None)
+    watch = Watch(pieces, scratch, name, progress)
+    raised: Exception | None = None
+    if engine.is_remote:
+        task = Task(function, scratch, name, offer(scratch, probe))
+        raised = _run_on_engine(task, pieces, engine=engine, watch=watch)
     else:
-        with importable():
-            _run_watched(task, pieces, workers=workers, scratch=scratch, watch=watch)
-    failures = sorted(scratch.glob(f"{name}-*.failed"))
+        task = Task(function, scratch, name)
+        if engine.mode == IN_MEMORY:
+            with watch.in_background(), _interrupts_as_they_are():
+                _run(task, pieces, workers=1, command=None)
+        else:
+            with importable():
+                _run_watched(task, pieces, workers=engine.workers, scratch=scratch, watch=watch)
+    failures = sorted(scratch.glob(f"{name}-*{FAILED}"))
     if failures:
         failure = json.loads(failures[0].read_text())
         if failure["kind"]:
             raise getattr(errors, failure["kind"])(failure["message"])
         raise RuntimeError(f"a worker failed:\n{failure['message']}")
-    done = len(list(scratch.glob(f"{name}-*.done")))
-    if done != len(pieces):
+    receipts, missing = _receipts(pieces, scratch, name)
+    if missing:
         if not (scratch / RESERVE).exists():
             raise DataError(f"cannot write to {str(scratch)!r}: no space is left on the disk.")
-        raise RuntimeError(f"Beam ran {done} of {len(pieces)} pieces of the pass {name!r}.")
+        done = f"{len(pieces) - len(missing)} of {len(pieces)} pieces of the pass {name!r}"
+        if engine.is_remote:
+            raise _failure_of(engine, done, raised)
+        raise RuntimeError(f"Beam ran {done}.") from raised
+    if raised is not None:
+        # everything was done all the same, and its receipts are checked
+        logging.getLogger(__name__).warning("the engine %s ended with %r", engine.mode, raised)
+    for piece, receipt in (expected or {}).items():
+        if receipts.get(piece) != receipt:
+            raise WorkerLost(
+                f"the pass {name!r} on {engine.mode} did other images than it was given, in {piece.stem} "
+                f"({receipts.get(piece)}, expected {receipt}). Run again."
+            )
     progress(sum(piece.stop - piece.start for piece in pieces))
+    return receipts
+
+
+def _receipts(pieces: Sequence[Piece], scratch: Path, name: str) -> tuple[dict[Piece, Receipt], list[Piece]]:
+    """The receipts of the pieces that are done, and the pieces that are not."""
+    found, missing = {}, []
+    for piece in pieces:
+        try:
+            said = json.loads((scratch / f"{name}-{piece.stem}{DONE}").read_text())
+        except FileNotFoundError:
+            missing.append(piece)
+            continue
+        if said is not None:
+            found[piece] = Receipt(*said)
+    return found, missing
+
+
+def _failure_of(engine: Engine, done: str, raised: Exception | None) -> Exception:
+    """What to tell of a pass that an engine did not bring to its end."""
+    text = "" if raised is None else str(raised)
+    if stranger := said_in(text):
+        return UsageError(stranger)
+    if f"{_NO_PACKAGE}pipeline" in text or f"{_NO_PACKAGE}ssgan_tf" in text:
+        return UsageError(
+            f"the workers of {engine.mode} do not have this package: install the same release in their "
+            "Python (in the image of their container, or before their worker pool is started)."
+        )
+    if _NO_PACKAGE in text:
+        lacks = text.partition(_NO_PACKAGE)[2].partition("'")[0]
+        return UsageError(
+            f"the workers of {engine.mode} lack the package {lacks!r}: install it in their Python."
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = f" It said: {lines[-1][:300]}" if lines else ""
+    return WorkerLost(
+        f"the engine {engine.mode} ended after {done}; nothing was published. Run again, once its workers "
+        f"are well.{said}"
+    )
+
+
+def _pipeline(task: Task, pieces: Sequence[Piece], runner: Any, options: Any) -> Any:
+    import apache_beam as beam
+
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    _ = pipeline | beam.Create([tuple(piece) for piece in pieces]) | task.name >> beam.Map(task)
+    return pipeline
 
 
 def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | None) -> None:
-    import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
@@ -139,12 +166,67 @@ def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | No
     # the mode stays in_memory: multi_processing would set a command that breaks on a path with a space
     options = PipelineOptions([], direct_running_mode=IN_MEMORY, direct_num_workers=workers)
     environment = SubprocessSDKEnvironment.from_command_string(command) if command else None
-    pipeline = beam.Pipeline(runner=FnApiRunner(default_environment=environment), options=options)
-    _ = pipeline | beam.Create([tuple(piece) for piece in pieces]) | task.name >> beam.Map(task)
-    pipeline.run().wait_until_finish()
+    runner = FnApiRunner(default_environment=environment)
+    _pipeline(task, pieces, runner, options).run().wait_until_finish()
 
 
-def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: _Watch) -> None:
+def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch: Watch) -> Exception | None:
+    """Runs a pass on an engine; returns what Beam raised, which the files of the tasks may explain better."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    options = PipelineOptions(engine.arguments(len(pieces)))
+    raised: list[Exception] = []
+    try:
+        # in this thread: a job server is started under a signal handler of its own
+        result = _pipeline(task, pieces, engine.runner, options).run()
+    except Exception as error:
+        return error
+
+    def target() -> None:
+        try:
+            result.wait_until_finish()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=target, name=f"beam-{task.name}", daemon=True)
+    with _quiet_threads():
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(POLL_SECONDS)
+                watch.look()
+                if thread.is_alive() and (trouble := watch.trouble(engine.patience)):
+                    _cancel(result)
+                    return RuntimeError(trouble)
+        except BaseException:
+            _cancel(result)
+            raise
+        finally:
+            _close(result)
+    return raised[0] if raised else None
+
+
+def _cancel(result: Any) -> None:
+    """Asks an engine to give a job up; one that does not answer in time is left to itself."""
+
+    def target() -> None:
+        with contextlib.suppress(Exception):
+            result.cancel()
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_SECONDS)
+
+
+def _close(result: Any) -> None:
+    # Beam leaves its connection to Dask open
+    client = getattr(result, "client", None)
+    if client is not None:
+        with contextlib.suppress(Exception):
+            client.close(timeout=_PATIENCE_SECONDS)
+
+
+def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: Watch) -> None:
     from pipeline.beam.worker import end_workers, killed_workers
 
     place = scratch / f"{task.name}-worker"
@@ -165,12 +247,12 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
     with _quiet_threads():
         thread.start()
         while thread.is_alive():
-            thread.join(_POLL_SECONDS)
+            thread.join(POLL_SECONDS)
             watch.look()
             if thread.is_alive() and killed_workers(place):
                 end_workers(place)
                 _let_threads_end()
-                raise errors.WorkerLost(
+                raise WorkerLost(
                     "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "
                     "if that was the reason."
                 )
@@ -210,45 +292,10 @@ def _let_threads_end() -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     count, since = threading.active_count(), time.monotonic()
     while time.monotonic() < min(deadline, since + _SETTLED_SECONDS):
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
         if threading.active_count() != count:
             count, since = threading.active_count(), time.monotonic()
 
 
 def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
     logging.getLogger(__name__).warning("thread %s ended: %r", failure.thread, failure.exc_value)
-
-
-class _Watch:
-    """Counts the items of the pieces that are done."""
-
-    def __init__(
-        self, pieces: Sequence[Piece], scratch: Path, name: str, progress: Callable[[int], None]
-    ) -> None:
-        self.sizes = {f"{name}-{piece.stem}": piece.stop - piece.start for piece in pieces}
-        self.pattern, self.scratch, self.progress = f"{name}-*.done", scratch, progress
-        self.total, self.last = sum(self.sizes.values()), 0
-
-    def look(self) -> None:
-        """Tells the progress, if there is any; the end is told by `run_pass`."""
-        done = sum(self.sizes[path.stem] for path in self.scratch.glob(self.pattern))
-        if self.last < done < self.total:
-            self.last = done
-            self.progress(done)
-
-    @contextmanager
-    def in_background(self) -> Iterator[None]:
-        """Looks again and again while the block runs."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(_POLL_SECONDS):
-                self.look()
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()

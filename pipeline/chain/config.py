@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.chain.stages import STAGES
 from pipeline.chain.yaml_numbers import parse_yaml
 from pipeline.errors import UsageError
-from ssgan_tf.declare import absolute, build, setting, whole
+from ssgan_tf.declare import absolute, build, setting, several_paths, split_paths, whole
 
 LARGEST_SEED = 2**32 - 1
 # far beyond what an interval needs: a slip of the keys, which would be planned draw by draw
@@ -60,7 +60,8 @@ EXCLUSIVE = (
 )
 """Settings of which one is given: on the command line it takes the place of another of a layer below."""
 OF_THE_DATA = tuple(
-    f"data.{name}" for name in ("labels", "test_labels", "labelled_keys", "classes", "unlabelled_folders")
+    f"data.{name}"
+    for name in ("labels", "test_labels", "label_columns", "labelled_keys", "classes", "unlabelled_folders")
 )
 """Settings about one data set: another one has its own."""
 
@@ -192,11 +193,12 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def places_in(config: RunConfig) -> list[str]:
     """Lists the files and folders that a configuration names, with their whole paths."""
-    found = []
+    found: list[str] = []
     for section, item in _sections():
         value, place = getattr(getattr(config, section), item.name), item.metadata.get("place")
         if place and value is not None:
-            found.append(place(absolute(value, place))[1])
+            path = place(absolute(value, place))[1]
+            found += split_paths(path) if place is several_paths else [path]
     return [path for path in found if path]
 
 

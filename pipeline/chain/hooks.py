@@ -25,6 +25,34 @@ def background_level(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[
     return {"background": settings.framing.background}
 
 
+def schema_given(settings: Any) -> None:
+    """Checks that there is a schema where one is named."""
+    if settings.schema:
+        from pipeline.data_schema.schema import read_schema
+
+        read_schema(settings.schema)
+
+
+def schema_of_prepared(settings: Any, folder: Path, content: str) -> list[str]:
+    """Refuses prepared data that would be used again and differ from a schema, where that is asked for."""
+    if settings.schema and settings.strict:
+        from pipeline.chain.artifacts import read_manifest
+        from pipeline.data_schema.gate import check_prepared
+
+        manifest = read_manifest(folder)
+        if manifest is not None and manifest.digest == content:
+            check_prepared(settings.schema, folder, strict=True, terminal=Terminal(quiet=True))
+    return []
+
+
+def schema_told(settings: Any, folder: Path, terminal: Terminal) -> None:
+    """Says in what prepared data that were used again differ from a schema."""
+    if settings.schema:
+        from pipeline.data_schema.gate import check_prepared
+
+        check_prepared(settings.schema, folder, strict=False, terminal=terminal)
+
+
 def trained_with(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
     """All that training is told, presets and defaults written out."""
     from pipeline.stages.train.planned import in_full
@@ -57,7 +85,11 @@ def versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
 
 
 def requirements(settings: Any) -> None:
-    """Checks what is required of a model."""
+    """Checks what is required of a model, and the source of foreign images."""
+    if settings.foreign:
+        from pipeline.sources.catalog import open_source
+
+        open_source(settings.foreign)
     if settings.require:
         from pipeline.stages.evaluate.gate import parse_requirements
 

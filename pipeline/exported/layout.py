@@ -5,7 +5,8 @@
             saved_model.pb
             variables/
             assets/            class_names.txt, one class a line; confidence.json: temperature, threshold
-                               and what is promised of the answers
+                               and what is promised of the answers; reference.npz: what the images that
+                               it was made for look like to it
             assets.extra/      warm-up requests, model card, what it was made from, other formats; of one
                                that was shipped, why it may be, and its answers to test images
 
@@ -26,6 +27,7 @@ MAX_VERSION = 2**63 - 1
 GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 CLASS_NAMES_FILE = Path("assets") / "class_names.txt"
 CONFIDENCE_FILE = Path("assets") / "confidence.json"
+REFERENCE_FILE = Path("assets") / "reference.npz"
 _EXTRA = Path("assets.extra")
 WARMUP_FILE = _EXTRA / "tf_serving_warmup_requests"
 MADE_FROM_FILE = _EXTRA / "made_from.json"
@@ -39,6 +41,7 @@ PIXELS_FILE = _EXTRA / "pixels.json"
 ONNX_FILE = _EXTRA / "classifier.onnx"
 
 DEFAULT, UINT8, BYTES, CLASSIFY = "serving_default", "serving_uint8", "serving_bytes", "classify"
+FEATURES, FEATURES_BYTES = "features", "features_bytes"
 GENERATE, SAMPLE = "generate", "sample"
 """Names of the signatures: of a classifier, and of a generator (which has `serving_default` too)."""
 

@@ -23,7 +23,7 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     Args:
         models: name to (error, low, high) of each draw, fractions.
     """
-    figure, axes = new_axes(6.4, 0.7 + 0.75 * len(models), xlabel="test error, percent")
+    figure, axes = new_axes(4.8, 0.7 + 0.75 * len(models), xlabel="test error, percent")
     for row, (draws, colour) in enumerate(zip(models.values(), itertools.cycle(COLOURS), strict=False)):
         for number, (error, low, high) in enumerate(draws):
             height = -row + 0.14 * ((len(draws) - 1) / 2 - number)
@@ -33,7 +33,8 @@ def errors_chart(models: Mapping[str, Sequence[tuple[float, float, float]]]) -> 
     axes.set_ylim(-len(models) + 0.5, 0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="x", color="#e2e0da")
-    return as_svg(figure, "Test error of every draw, with intervals")
+    means = (f"{name} {100 * np.mean([draw[0] for draw in draws]):.2f} %" for name, draws in models.items())
+    return as_svg(figure, f"Test error of every draw, with intervals; means: {', '.join(means)}")
 
 
 def reliability_chart(binned: ConfidenceBins, before: ConfidenceBins | None = None) -> str:
@@ -43,13 +44,15 @@ def reliability_chart(binned: ConfidenceBins, before: ConfidenceBins | None = No
         binned: as they are.
         before: at the temperature 1, where that is another one: drawn as rings.
     """
+    total = int(binned.counts.sum())
     figure, axes = new_axes(4.2, 3.6, xlabel="confidence", ylabel="share that is right")
     axes.plot([0, 1], [0, 1], color="#a8adb5", linewidth=1, linestyle="--")
     if before is not None:
         axes.scatter(*_shares(before), s=30, facecolors="none", edgecolors=COLOURS[1], clip_on=False)
     axes.scatter(*_shares(binned), s=30, color=COLOURS[0], alpha=0.7, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    return as_svg(figure, "Reliability diagram")
+    shares = f"confidence {binned.confidences.sum() / total:.1%}, right {binned.hits.sum() / total:.1%}"
+    return as_svg(figure, f"Reliability diagram of {total:,} answers; on average: {shares}")
 
 
 def _shares(binned: ConfidenceBins) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +69,9 @@ def abstention_chart(coverage: np.ndarray, risk: np.ndarray) -> str:
     axes.set_xlim(0, 100)
     axes.set_ylim(0, max(1.0, 105 * float(risk.max())))
     axes.grid(color="#e2e0da")
-    return as_svg(figure, "Error against the share of images answered")
+    half = 100 * risk[np.searchsorted(coverage, 0.5)] if len(coverage) else 0.0
+    told = f"{100 * risk[-1]:.2f} % where all are answered, {half:.2f} % where half are"
+    return as_svg(figure, f"Error against the share of images answered: {told}")
 
 
 def new_axes(width: float, height: float, **labels: str) -> tuple[Any, Any]:

@@ -70,6 +70,8 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
             if "error" in metrics
             else None
         ),
+        "alone": _alone(metrics.get("certificate"), config.export.abstain_below),
+        "tested": metrics.get("count", 0),
         "training": _training(
             {name: workspace.model(config.seed, item) / "train" for name, item in models.items()}
         ),
@@ -105,6 +107,22 @@ def _answer(
         "by_draw": list(zip(summary["seeds"], paired["by_draw"], strict=True)) if paired else [],
         "errors_chart": charts.errors_chart({name: model["draws"] for name, model in models.items()}),
     }
+
+
+def _alone(promise: Mapping[str, Any] | None, given_below: float | None) -> dict[str, str]:
+    """Whether the classifier may answer without a person: a word, how good that is, and why."""
+    if promise is None:
+        return {
+            "word": "nobody knows",
+            "kind": "",
+            "text": "No error was promised: --certify-rate 0.2 --target-error 0.01 sets labelled images "
+            "aside and says at which confidence it may.",
+        }
+    kinds = {"promised": ("yes, above a confidence", "good"), "refused": ("no", "bad")}
+    word, kind = kinds.get(promise["state"], ("perhaps: an estimate", ""))
+    if promise["state"] == "promised" and given_below not in (None, promise["threshold"]):
+        word, kind = "not as exported", "bad"
+    return {"word": word, "kind": kind, "text": promise["sentence"]}
 
 
 def _budget(info: DatasetInfo, config: RunConfig) -> dict[str, Any]:
@@ -162,14 +180,19 @@ def _trust(
         "metrics": metrics,
         "figures": list(lines(metrics, CLASSIFICATION)),
         "promise": metrics.get("certificate"),
+        "foreign": metrics.get("foreign"),
         "abstain_below": given_below,
         "reliability_chart": charts.reliability_chart(equal_mass_sums(*answers), before),
         "abstention_chart": charts.abstention_chart(coverage, risk),
         "tested_on": tested_on(metrics),
         "cross_fitted": metrics.get("cross_fitted"),
+        "slices": metrics.get("slices", []),
+        "worst_slice": metrics.get("worst_slice"),
+        "no_slices": metrics.get("slices_left_out"),
         "class_names": names,
         "matrix": matrix if len(names) <= LISTED_CLASSES else None,
-        "pairs": pairs[:LISTED],
+        # where a phone shows them in place of the matrix, all of them
+        "pairs": pairs if len(names) <= LISTED_CLASSES else pairs[:LISTED],
         "mistakes": surest_mistakes(predictions, images, names),
     }
 

@@ -14,13 +14,13 @@ def render(template: str, values: dict[str, Any], *, folder: Path = FOLDER, **fi
     Args:
         template: name of a file in the folder.
         values: by the names that the template has for them; one that is missing is an error.
-        folder: holds the template; by default this one.
+        folder: holds the template; by default this one, which holds what all pages share.
         filters: functions by the names that the template has for them.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, FOLDER]),
         # keys, class names and paths are the user's
         autoescape=True,
         undefined=StrictUndefined,

@@ -19,6 +19,7 @@ from pipeline.serving.http.hosts import Hosts
 from pipeline.serving.http.limits import Gate
 from pipeline.serving.http.page import Page
 from pipeline.serving.http.rest import RestApi
+from pipeline.serving.inputs_log import InputsLog
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.models.batcher import Batcher
 from pipeline.serving.models.computing import Computing
@@ -52,6 +53,7 @@ class Server:
             )
         )
         self.log = app.log
+        self.inputs_log: InputsLog | None = None
         self.beside: contextlib.AbstractAsyncContextManager[Any] = contextlib.nullcontext()
 
     async def run(self, listener: socket.socket) -> None:
@@ -67,6 +69,8 @@ class Server:
             await self._batcher.stop()
             await asyncio.to_thread(self._manager.stop)
             self.log.close()
+            if self.inputs_log is not None:
+                await self.inputs_log.flush(now=True)
 
     async def _tick(self) -> None:
         idle = 0
@@ -74,6 +78,8 @@ class Server:
             await asyncio.sleep(_TICK)
             self._gate.sweep(time.monotonic())
             self.log.flush()
+            if self.inputs_log is not None:
+                await self.inputs_log.flush()
             idle = 0 if self._batcher.pending else idle + 1
             if idle == _IDLE_TICKS:
                 # what large images took would stay with the allocator
@@ -112,7 +118,8 @@ def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) 
     manager.load_first()
     pixels = int(config.max_megapixels * MEBI)
     batcher = Batcher(max_rows=config.max_batch, max_queue=config.max_queue, max_cost=pixels, metrics=metrics)
-    computing = Computing(batcher, pixels)
+    inputs_log = InputsLog(Path(config.inputs_log), next(iter(folders))) if config.inputs_log else None
+    computing = Computing(batcher, pixels, inputs_log)
     bodies = Bodies(max_body=int(config.max_body_mb * MEBI), max_held=int(config.max_pending_mb * MEBI))
     gate = Gate(
         max_connections=config.max_connections,
@@ -138,6 +145,7 @@ def assemble(config: ServeConfig, folders: dict[str, Path], terminal: Terminal) 
         cors=config.cors,
     )
     server = Server(config, app, manager, batcher, gate)
+    server.inputs_log = inputs_log
     if config.grpc_port is not None:
         from pipeline.serving.grpc_service import GrpcService
 

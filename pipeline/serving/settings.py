@@ -68,6 +68,12 @@ class ServeConfig:
     access_log: str = setting(
         "-", "file for one line a request; - is the terminal, empty means none", group="network", takes=FILE
     )
+    inputs_log: str | None = setting(
+        None,
+        "file for what the model sees in the last 2,000 images (features, no pixels), for ganpipe monitor",
+        group="network",
+        takes=FILE,
+    )
     cors: bool = setting(False, "let web pages of other origins read the answers", group="network")
     allowed_hosts: str = setting(
         "",

@@ -59,6 +59,7 @@ def open_source(
     data_dir: str | None = None,
     labels: str | None = None,
     test_labels: str | None = None,
+    label_columns: str | None = None,
     classes: Sequence[str] = (),
     unlabelled_folders: Sequence[str] = (),
 ) -> Source:
@@ -67,8 +68,9 @@ def open_source(
     Args:
         spec: digits, tfds:NAME or NAME, idx:FOLDER, folder:PATH, npz:FILE or gaussian[:SEED].
         data_dir: where tensorflow_datasets keeps prepared data, for tfds:NAME.
-        labels: CSV file of path,label, for folder:PATH.
-        test_labels: another one, of the images that are the test split.
+        labels: files of path and label, for folder:PATH.
+        test_labels: others, of the images that are the test split.
+        label_columns: their columns of paths and of labels; None: as they are found.
         classes: the classes in their order, for folder:PATH; empty: as they are found.
         unlabelled_folders: names of folders of unlabelled images, for folder:PATH.
 
@@ -81,7 +83,7 @@ def open_source(
         if Path(spec).expanduser().is_dir():
             raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         raise unknown("data set", name, SOURCES)
-    if (labels or test_labels) is not None and name != "folder":
+    if (labels or test_labels or label_columns) is not None and name != "folder":
         raise UsageError(f"a label file belongs to folder:PATH; the data set is {spec!r}.")
     own: dict[str, Any] = {"classes": tuple(classes), "unlabelled_folders": tuple(unlabelled_folders)}
     for setting, given in own.items():
@@ -89,7 +91,7 @@ def open_source(
             flag = setting.replace("_", "-")
             raise UsageError(f"--{flag} belongs to folder:PATH; the data set is {spec!r}.")
     module = importlib.import_module(f"{__package__}.{name}")
-    own["test_labels"] = test_labels
+    own |= {"test_labels": test_labels, "label_columns": label_columns}
     source = module.open_source(
         argument, data_dir=data_dir, labels=labels, **(own if name == "folder" else {})
     )

@@ -3,7 +3,7 @@
     PATH/CLASS/*.png              the sub-folder's name is the class (pipeline.sources.folder_layout)
     PATH/unlabelled/*.png         images without a label (and in other spellings)
     PATH/train/..., test/...      splits
-    PATH/**/*.png + a CSV         only the CSV's labels count (pipeline.sources.label_file)
+    PATH/**/*.png + label files   only their labels count (pipeline.sources.label_file)
 
 Which files are images, and which of them are read, `pipeline.images` says.
 """
@@ -14,17 +14,24 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pipeline.errors import DataError, UsageError
 from pipeline.images.formats import OPTIONAL, WORDS, unreadable
 from pipeline.sources.digests import digests_of
-from pipeline.sources.files import InputFile
-from pipeline.sources.folder_layout import FolderNames, check_classes, check_unlabelled, find_splits
+from pipeline.sources.folder_layout import (
+    FolderNames,
+    check_classes,
+    check_held_out,
+    check_unlabelled,
+    find_splits,
+)
+from pipeline.sources.further_columns import FurtherColumns
 from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
-from pipeline.sources.label_file import read_label_file
+from pipeline.sources.label_file import LabelTable, read_label_files, together
+from pipeline.sources.label_paths import ENDINGS, find_label_files
 from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
 from pipeline.sources.test_labels import take_test_split
 from pipeline.sources.ways_to_label import ways_to_label
@@ -38,7 +45,8 @@ class Folder(Source):
         root: the folder.
         files: the image files and their label (class index or -1), for each split.
         names: class names.
-        label_digest: digest of the label file and of the test labels, else "".
+        label_digest: digest of the label files and of the test labels, else "".
+        further: further columns of the label files and the paths of their images; not in a worker's copy.
         beside: the files that are no items.
         read_here: which of the formats that need something installed are there and are read; "" for none.
         listed: whether the user listed the classes.
@@ -51,6 +59,7 @@ class Folder(Source):
     files: dict[str, tuple[tuple[ImageFile, int], ...]]
     names: tuple[str, ...]
     label_digest: str = ""
+    further: tuple[FurtherColumns, Sequence[str]] | None = field(default=None, repr=False, compare=False)
     beside: tuple[Aside, ...] = ()
     read_here: str = ""
     listed: bool = False
@@ -128,11 +137,20 @@ class Folder(Source):
         for file, label in self.files[split]:
             yield file.path, label
 
+    def further_columns(self) -> tuple[FurtherColumns, Sequence[str]] | None:
+        """Those of all label files together."""
+        return self.further
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to a worker, which has no use for further columns."""
+        return {**self.__dict__, "further": None}
+
     def ways_to_label(self) -> list[str]:
-        """A label file or class folders, with names of files that are there."""
+        """A label file, which may lie there already, or class folders, with names of files that are there."""
         if self.label_digest:
             return ["Fill the column label of the label file: it is empty in every row."]
-        return ways_to_label(self.root, [file.path for file, _ in self.files["train"]])
+        tables = [path for row in self.beside if row.kind in ENDINGS for path in row.first]
+        return ways_to_label(self.root, [file.path for file, _ in self.files["train"]], tables)
 
 
 def open_source(
@@ -141,6 +159,7 @@ def open_source(
     data_dir: str | None = None,
     labels: str | None = None,
     test_labels: str | None = None,
+    label_columns: str | None = None,
     classes: Sequence[str] = (),
     unlabelled_folders: Sequence[str] = (),
 ) -> Folder:
@@ -163,22 +182,30 @@ def open_source(
     splits = find_splits(root, listed, folders_are_classes=labels is None, names=names)
     check_unlabelled(root, [below for members in splits.values() for _, below in members], names)
     others: Counter[str] = Counter()
+    tables: list[LabelTable] = []
+
+    def read(text: str) -> dict[str, str]:
+        files = find_label_files(text)
+        table = read_label_files(
+            files, images=_known(tree), root=root, classes=classes, columns=label_columns
+        )
+        tables.append(table)
+        return table.labels
+
     if labels is not None:
-        label_file = InputFile.of(Path(labels).expanduser())
-        label_of = read_label_file(label_file, images=_known(tree), classes=classes)
-        label_digest = label_file.sha256()
+        label_of = read(labels)
     else:
         for members in splits.values():
             check_classes(root, [below for _, below in members], names)
+        if test_labels is None:
+            check_held_out(root, splits, names)
         label_of = {
             file.path: names.class_of(below) for members in splits.values() for file, below in members
         }
-        label_digest = ""
     if test_labels is not None:
-        file = InputFile.of(Path(test_labels).expanduser())
-        given = read_label_file(file, images=_known(tree), classes=classes)
-        splits, label_of = take_test_split(splits, label_of, given, file, from_file=labels is not None)
-        label_digest += file.sha256()
+        splits, label_of = take_test_split(
+            splits, label_of, read(test_labels), test_labels, from_file=labels is not None
+        )
     if labels is None and classes:
         others.update(label for label in label_of.values() if label and label not in classes)
     found = tuple(classes) or class_order(label for label in label_of.values() if label)
@@ -191,7 +218,8 @@ def open_source(
         root=root,
         files=files,
         names=found,
-        label_digest=label_digest,
+        label_digest="".join(table.digest for table in tables),
+        further=together(tables),
         beside=tree.aside(),
         read_here=_read_here(tree),
         listed=bool(classes),

@@ -195,6 +195,33 @@ def check_classes(root: Path, paths: Sequence[str], names: FolderNames) -> None:
         )
 
 
+def check_held_out(
+    root: Path, splits: Mapping[str, Sequence[tuple[ImageFile, str]]], names: FolderNames
+) -> None:
+    """Checks that the folders of a held-out split are classes of the training split, where both have folders.
+
+    Args:
+        root: the tree, for the message.
+        splits: of `find_splits`.
+        names: what the user says of the folders; where it lists the classes there is nothing to check.
+
+    Raises:
+        DataError: none of them is, as in a tree whose held-out labels lie in a file (ImageNet's).
+    """
+    found = {
+        split: {name for _, below in members if (name := names.class_of(below))}
+        for split, members in splits.items()
+    }
+    trained = found.pop("train", set())
+    for split, folders in found.items() if not names.classes else ():
+        if trained and folders and not trained & folders:
+            raise DataError(
+                f"{str(root)!r}: of the {split} split's folders {_listed(sorted(folders))} none is a "
+                f"class of the training split ({_listed(sorted(trained))}). If a file says which classes its "
+                "images are of, name it: --test-labels FILE (and --label-columns 1,2 if it has no header)."
+            )
+
+
 def _listed(names: Sequence[str], shown: int = 4) -> str:
     more = len(names) - shown
     return ", ".join(map(repr, names[:shown])) + (f" and {more} more" if more > 0 else "")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import abc
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+
+from pipeline.sources.further_columns import FurtherColumns
 
 MAX_CLASSES = 100_000
 # what says which classes there are: the source itself, class folders, a label file, or the user's list
@@ -124,6 +126,10 @@ class Source(abc.ABC):
 
     def aside(self) -> tuple[Aside, ...] | None:
         """Returns the files that are no items, of a source that is a folder of files; else None."""
+        return None
+
+    def further_columns(self) -> tuple[FurtherColumns, Sequence[str]] | None:
+        """Returns further columns of the label files and the places of their images, by number; else None."""
         return None
 
     def labels(self, split: str) -> Iterator[tuple[str, int]]:

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def ways_to_label(root: Path, paths: Sequence[str]) -> list[str]:
+def ways_to_label(root: Path, paths: Sequence[str], tables: Sequence[str] = ()) -> list[str]:
     """How the images of a folder get labels, each way with the lines to write or type.
 
     Args:
         root: the folder.
         paths: of its images, relative to it; the first and the last serve as examples.
+        tables: files in it that may be label files.
     """
     examples = list(zip(dict.fromkeys((paths[0], paths[-1])), ("cat", "dog"), strict=False))
     text = io.StringIO()
@@ -22,7 +23,13 @@ def ways_to_label(root: Path, paths: Sequence[str]) -> list[str]:
     rows = "".join(f"      {line}\n" for line in text.getvalue().splitlines())
     moves = [(shlex.quote(str(root / path)), shlex.quote(str(root / name))) for path, name in examples]
     commands = "".join(f"      mkdir -p {folder} && mv {path} {folder}/\n" for path, folder in moves)
+    there = [
+        f"If {table!r} says the labels, name it: --labels {shlex.quote(str(root / table))} (with "
+        "--label-columns PATH,LABEL where its columns have other names)."
+        for table in tables[:3]
+    ]
     return [
+        *there,
         f"Write a label file, say labels.csv, and add --labels labels.csv:\n{rows}"
         "  with a row for each image whose class you know; the others count as unlabelled.",
         f"Or make a folder for each class:\n{commands}"

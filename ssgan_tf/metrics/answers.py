@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,6 +25,17 @@ class Labelled(NamedTuple):
     labels: np.ndarray
 
 
+class Foreign(NamedTuple):
+    """Scores by name, [N] of `familiar` (held-out) and [M] of `foreign` images, the one that is `chosen` for
+    `looks_familiar`, and the `source` of the foreign ones.
+    """
+
+    familiar: dict[str, np.ndarray]
+    foreign: dict[str, np.ndarray]
+    chosen: str
+    source: str
+
+
 @dataclass(frozen=True)
 class Answers:
     """What evaluators of a classification ask for, by name.
@@ -39,6 +50,9 @@ class Answers:
         aside: images set aside for the promise and for sets of labels; None: there are none.
         asked: the promise that is asked for; None: none is.
         alpha: sets of labels may miss the true one so often; None: none are asked for.
+        slices: column of the label file to the value of each image, text [N].
+        slices_left_out: which columns give none, and why, in a sentence.
+        foreign: scores of foreign images beside those of held-out ones; None: there are none.
     """
 
     logits: np.ndarray
@@ -50,6 +64,9 @@ class Answers:
     aside: Labelled | None = None
     asked: Asked | None = None
     alpha: float | None = None
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
+    slices_left_out: str = ""
+    foreign: Foreign | None = None
 
     @cached_property
     def probabilities(self) -> np.ndarray:

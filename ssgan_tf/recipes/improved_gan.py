@@ -174,6 +174,10 @@ class ImprovedGAN(System):
         """Class logits [B, K]."""
         return networks["discriminator"](pixels.scale(images, 0.0, 1.0), training=training).logits
 
+    def features(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """The matched features [B, F]."""
+        return networks["discriminator"](pixels.scale(images, 0.0, 1.0)).features
+
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """sigmoid of the logsumexp of the class logits."""
         return tf.sigmoid(tf.reduce_logsumexp(self.class_logits(networks, images), -1))

@@ -225,6 +225,14 @@ class SGAN(PartlyLabelledImages):
         views = self.view(images, current_step()) if training else self.scaled(images)
         return self._heads(networks, views, training).classes[:, :-1]
 
+    def features(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """The last convolution's filters [B, F], averaged over their positions."""
+        x = self.scaled(images)
+        # all but the last two, which make it flat and map it to both heads
+        for layer in networks["discriminator"].body[:-2]:
+            x = layer(x)
+        return tf.reduce_mean(tf.cast(x, tf.float32), [1, 2])
+
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """sigmoid of the `valid` head."""
         return tf.sigmoid(self._heads(networks, self.scaled(images)).valid)

@@ -228,6 +228,10 @@ class SSGAN(PartlyLabelledImages):
         logits = networks["discriminator"](views, training=training).logits
         return logits[:, 1:] if self.settings.loss == "faithful" else logits
 
+    def features(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """The matched features [B, F]."""
+        return networks["discriminator"](self.scaled(images)).features
+
     def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
         """1 - sigmoid(logit 0) in the faithful form, else sigmoid(logsumexp of the class logits)."""
         logits = networks["discriminator"](self.scaled(images)).logits

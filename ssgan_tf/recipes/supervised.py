@@ -92,6 +92,10 @@ class Supervised(System):
         """The pair's class logits [B, K]."""
         return self.pair.class_logits(networks, images, training)
 
+    def features(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """The pair's features [B, F]."""
+        return self.pair.features(networks, images)
+
 
 class SupervisedRecipe(Recipe):
     """A recipe whose settings are those of the pair that `of` names."""

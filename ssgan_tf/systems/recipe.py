@@ -114,6 +114,13 @@ class System(abc.ABC):
         """The discriminator's probability [B] in [0, 1] that record images look like training images."""
         return tf.ones([tf.shape(images)[0]], tf.float32)
 
+    def features(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """What the classifier sees in record images: the layer before its logits, float32 [B, F].
+
+        The class logits themselves, where a system says nothing else.
+        """
+        return self.class_logits(networks, images)
+
     def latent(self, count: int, seed: int) -> tf.Tensor:
         """Draws `count` latent vectors float32 [count, Z], a function of the seed alone."""
         raise UsageError(f"{type(self).__name__} has no generator.")

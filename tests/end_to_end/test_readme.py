@@ -44,11 +44,11 @@ def photos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     data = load_digits()
-    rows = ["path,label"]
+    rows = ["path,label,camera"]
     for i in range(150):
         Image.fromarray((data.images[i] * (255 / 16)).astype(np.uint8)).save(f"photos/{i}.png")
         if i < 120:
-            rows.append(f"{i}.png,{data.target_names[data.target[i]]}")
+            rows.append(f"{i}.png,{data.target_names[data.target[i]]},camera {i % 3}")
     Path("labels.csv").write_text("\n".join(rows) + "\n")
 
 
@@ -77,6 +77,8 @@ def test_own_images(ganpipe, photos):
         (classifier / CARD_FILE).read_text(),
     ):
         assert sentence in text
+    page = Path("ganpipe-run/report.html").read_text()
+    assert "Holm&#39;s correction for 3 slices" in page and "<td>camera 2</td><td>40</td>" in page
     # what is there is reused, in the folds too
     explained = ganpipe("explain", "--folds", 2, *TINY[:-2], "--steps", 20, "--no-baseline").stdout
     assert explained.count("reused") == 10 and "would run" not in explained
@@ -101,6 +103,6 @@ def test_stage_by_stage(ganpipe, photos):
         # replicas are another test's: one is traced in half the time of two
         ganpipe(name, *arguments, *((*TINY, "--replicas", 1) if name == "train" else ()))
         names.append(name)
-    assert names == ["preprocess", "train", "evaluate", "export", "explain", "predict"]
+    assert names == ["inspect", "preprocess", "train", "evaluate", "export", "explain", "predict"]
     assert len(Path("answers.csv").read_text().splitlines()) == 151
     assert len(Path("labels.csv").read_text().splitlines()) == 121

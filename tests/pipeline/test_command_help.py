@@ -6,6 +6,7 @@ from click.shell_completion import FishComplete, ZshComplete
 from click.testing import CliRunner
 
 from pipeline import command_help
+from pipeline.beam.modes import MODES
 from pipeline.cli import main
 from pipeline.command_help import Command, Option
 from pipeline.shell_completion import WholeWords
@@ -48,7 +49,7 @@ CHOICES = {
     ("train", "--recipe"): recipe_names(),
     ("predict", "--format"): ["csv", "jsonl", "parquet"],
     ("export", "--format"): ["savedmodel", "tflite", "onnx"],
-    ("preprocess", "--runner"): ["in_memory", "multi_processing"],
+    ("preprocess", "--runner"): list(MODES),
     ("evaluate", "--split"): ["test", "validation"],
     ("run", "--force"): ["preprocess", "train", "evaluate", "export"],
 }

@@ -78,6 +78,8 @@ def test_the_summary_is_true(exported, trained_digits):
         "serving_uint8",
         "serving_bytes",
         "classify",
+        "features",
+        "features_bytes",
     }
 
 

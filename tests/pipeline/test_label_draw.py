@@ -15,7 +15,13 @@ from pipeline.errors import DataError, UsageError
 from pipeline.stages.preprocess.checks import check_draw
 from pipeline.stages.preprocess.draw import Draw, draw, share
 from pipeline.stages.preprocess.given import Given, given_lines, read_given
-from pipeline.stages.preprocess.members import keyed_hash, labelled_digest, record_order
+from pipeline.stages.preprocess.members import (
+    in_hashed_order,
+    keyed_hash,
+    labelled_digest,
+    members_of,
+    record_order,
+)
 from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 
@@ -313,3 +319,12 @@ def test_what_would_fail_after_training_is_refused(scanned, config, message):
     else:
         with pytest.raises(DataError, match=message):
             check_draw(result, names, settings_)
+
+
+def test_records_of_equal_pixels_lie_in_the_order_of_their_keys():
+    """The order is found by arrays; it is that of (hash, key), also among copies."""
+    digests = [f"{number % 40:032x}" for number in range(300)]
+    random.Random(1).shuffle(digests)
+    found = members_of("train", [Scanned(d, d, "", -1, 4, 4, 1, "") for d in digests])
+    members = [member for member in found if member is not None]
+    assert record_order(members, 5) == [member for _, member in in_hashed_order(members, 5, "order")]

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.sources.files import InputFile
-from pipeline.sources.label_file import read_label_file
+from pipeline.sources.label_file import read_label_files
 from pipeline.sources.name_list import is_list_of_names, split_names
 from pipeline.sources.near_paths import NearPaths
 
@@ -22,7 +22,7 @@ def read(tmp_path):
     def run(text, images=IMAGES, classes=()):
         path = tmp_path / "labels.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_label_file(InputFile.of(path), images=images, classes=classes)
+        return read_label_files([InputFile.of(path)], images=images, classes=classes).labels
 
     return run
 
@@ -35,12 +35,13 @@ def test_columns_may_come_in_any_order_with_others_beside_them(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.png,cat\nb.png,dog\n", "no header .*others beside them .*the first line is 'a.png,cat'"),
+        ("a.png,cat\nb.png,dog\n", "no header .*others beside them.*the first line is 'a.png,cat'"),
         ("", "no header"),
-        ("Datei,class\na.png,cat\n", "is 'Datei,class'; name its columns path and label, or write"),
-        ("path,path,label\n", "names path more than once: 'path,path,label'"),
-        ("path;label\na.png;cat\n", "parted by semicolons instead of commas"),
-        ("path,lable\na.png,cat\n", r"'path,lable' \(did you mean 'label'\?\)"),
+        ("Datei,class\na.png,cat\n", "if 'Datei' is the path, say --label-columns Datei,class"),
+        ("a,b,c\na.png,cat,1\n", "called like a path or a label; say --label.*or write a line path,label"),
+        ("image,file,label\na.png,a,cat\n", "is it 'image' or 'file'\\? Say --label-columns"),
+        ("path,path,label\n", "'path,path,label': it names path more than once"),
+        ("path,lable\na.png,cat\n", r"'path,lable': no column is called label \(did you mean 'label'\?\)"),
         ("path,label\na.png\n", r"too few columns \(1\): line 2: a.png"),
         ("path,label\na.png,cat, big\n", r"more columns than the header .*quotes.* line 2: a.png,cat, big"),
         ("path,label\na.png,cat\n./a.png,dog\n", r"twice, with different labels .* line 3: .*also in line 2"),
@@ -70,7 +71,7 @@ def test_all_mistakes_are_said_at_once_the_first_five_of_each_kind(read):
             "a.png,cat",
             "a.png,dog",
             "b.png",
-            "/b.png,cat",
+            "/etc/b.png,cat",
             '"d.png"?,cat',
             *rows,
             "d.png,dgo",

@@ -121,7 +121,8 @@ def test_the_document_describes_the_files(base):
     # what is of use to the chain alone is in the summary alone
     assert document == stored | {"stands_for": document["stands_for"]}
     listed = [shard for split in document["splits"].values() for shard in split["shards"]]
-    others = {"dataset.json", "labelled.txt", "provenance/images.csv", "provenance/source.json"}
+    others = {"dataset.json", "labelled.txt"}
+    others |= {f"provenance/{name}" for name in ("images.csv", "source.json", "schema.json")}
     assert {shard["name"] for shard in listed} | others == set(files(folder))
     for shard in listed:
         data = (folder / shard["name"]).read_bytes()

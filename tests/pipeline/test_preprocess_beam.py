@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.beam.engines import opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
-from pipeline.beam.runner import RESERVE, run_pass
+from pipeline.beam.runner import run_pass
+from pipeline.beam.task import RESERVE
 from pipeline.errors import DataError, UsageError, exit_code
 from ssgan_tf.errors import WorkerLost
 
@@ -41,7 +43,8 @@ def workers_find_this_file(monkeypatch):
 
 def run(task: Note, mode: str = "in_memory", count: int = 7) -> None:
     pieces = cut("train", 100, count)
-    run_pass(task, pieces, name="pass", scratch=task.folder, mode=mode, workers=2)
+    with opened(mode, workers=2) as engine:
+        run_pass(task, pieces, name="pass", scratch=task.folder, engine=engine)
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 5), (7, 7), (100, 8), (1797, 1)])
@@ -62,15 +65,8 @@ def test_ctrl_c_within_a_piece_is_no_bug(tmp_path):
 def test_every_piece_is_called_once_and_progress_reaches_the_total(tmp_path):
     told = []
     pieces = cut("train", 100, 9)
-    run_pass(
-        Note(tmp_path),
-        pieces,
-        name="pass",
-        scratch=tmp_path,
-        mode="in_memory",
-        workers=1,
-        progress=told.append,
-    )
+    with opened("in_memory") as engine:
+        run_pass(Note(tmp_path), pieces, name="pass", scratch=tmp_path, engine=engine, progress=told.append)
     assert [(tmp_path / f"called-{piece.stem}").read_text() for piece in pieces] == ["x"] * 9
     assert told == sorted(told) and told[-1] == 100
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.serving import images
+from pipeline.serving.inputs_log import InputsLog
 from pipeline.serving.models.batcher import Batcher
 from pipeline.serving.models.model import Model
 from pipeline.serving.models.signature import Signature
@@ -19,9 +20,9 @@ _LOWEST, _HIGHEST = -255.0, 510.0
 class Computing:
     """Checks inputs and has the worker compute them."""
 
-    def __init__(self, batcher: Batcher, max_pixels: int) -> None:
-        """Takes the worker, and the most pixels that an encoded image may have."""
-        self._batcher, self._max_pixels = batcher, max_pixels
+    def __init__(self, batcher: Batcher, max_pixels: int, log: InputsLog | None = None) -> None:
+        """Takes the worker, the most pixels that an encoded image may have, and the log of inputs."""
+        self._batcher, self._max_pixels, self._log = batcher, max_pixels, log
 
     async def compute(
         self, model: Model, signature: Signature, inputs: dict[str, np.ndarray]
@@ -45,4 +46,7 @@ class Computing:
                     )
             elif signature.decodes_images and array.dtype.kind == "O":
                 costs = images.costs(array.flat, self._max_pixels, signature.parses_examples)
-        return await self._batcher.submit(model, signature, inputs, costs)
+        outputs = await self._batcher.submit(model, signature, inputs, costs)
+        if self._log is not None:
+            self._log.look(self._batcher, model, signature, inputs, costs)
+        return outputs

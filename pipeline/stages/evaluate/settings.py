@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.sources.names import split_place
 from ssgan_tf.declare import FOLDER, at_least, between, one_of, positive, setting, whole_text
 
 
@@ -37,6 +38,12 @@ class EvaluateConfig:
         "the served model says too which labels remain: the true one with a probability of 1 - alpha; made "
         "from the images of --certify-rate",
         between(0, 1),
+    )
+    foreign: str | None = setting(
+        None,
+        "a data set of other images, as --dataset names one: how well they are told from those tested on",
+        takes="SOURCE",
+        place=split_place,
     )
     require: str | None = setting(
         None,

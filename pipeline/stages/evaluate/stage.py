@@ -62,8 +62,10 @@ def run(
     from pipeline.evaluated import stored_answers
     from pipeline.stages.evaluate.classification import of_split, of_splits_aside, save
     from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
+    from pipeline.stages.evaluate.foreign import of_foreign
     from pipeline.stages.evaluate.generation import GenerationInputs
     from pipeline.stages.evaluate.pooled import PooledAnswers
+    from pipeline.stages.evaluate.slices import slices_of
     from ssgan_tf.metrics.evaluators import evaluate
     from ssgan_tf.metrics.figures import CLASSIFICATION, DESCRIPTIONS, GENERATION, document
     from ssgan_tf.records import DatasetInfo
@@ -103,6 +105,9 @@ def run(
     if stored:
         if fold is None:
             stored = stored | of_splits_aside(config, trained, info, training, terminal)
+            stored |= slices_of(data, stored["keys"].tolist())
+            if config.foreign:
+                stored = stored | of_foreign(config, trained, info, split, terminal)
         save(output, stored)
         asked = {} if fold is not None else config.asked
         answers = stored_answers(

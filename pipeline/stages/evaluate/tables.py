@@ -7,6 +7,8 @@ from typing import Any
 
 from pipeline.terminal import Terminal
 
+SLICES = 20
+
 
 def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
     """Prints the figures of the classification, and those of each class."""
@@ -16,9 +18,19 @@ def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
     if crossed := metrics.get("cross_fitted"):
         errors = ", ".join(in_words(error, FRACTION) for error in crossed["errors"])
         terminal.say(f"{how_tested(crossed)} Errors by fold: {errors}.")
-    for sentence in (metrics.get("promise"), metrics.get("labels_remaining")):
+    sentences = ("promise", "labels_remaining", "worst_slice", "slices_left_out")
+    for sentence in map(metrics.get, sentences):
         if sentence:
             terminal.say(sentence)
+    if metrics.get("foreign"):
+        terminal.table(
+            f"telling {metrics['foreign_images']:,} foreign images from held-out ones",
+            ("score", "AUROC", "pass, where 95 % of held-out ones do"),
+            [
+                (name, f"{row['auroc']:.3f}", f"{row['false_positive_rate']:.1%}")
+                for name, row in metrics["foreign"].items()
+            ],
+        )
     terminal.table(
         "per class",
         ("class", "precision", "recall", "95 % interval", "F1", "images"),
@@ -34,6 +46,8 @@ def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
             for name, row in metrics["per_class"].items()
         ],
     )
+    if slices := metrics.get("slices"):
+        _show_slices(slices, terminal)
     terminal.table(
         "if it abstained below a confidence",
         ("threshold", "answered", "95 % interval", "mistakes", "error among them", "95 % interval"),
@@ -47,6 +61,25 @@ def show_classification(metrics: Mapping[str, Any], terminal: Terminal) -> None:
                 _span(row["error_interval"]) if row["answered"] else "",
             )
             for row in metrics["abstention"]
+        ],
+    )
+
+
+def _show_slices(rows: Sequence[Mapping[str, Any]], terminal: Terminal) -> None:
+    largest = sorted(rows, key=lambda row: -row["error"])[:SLICES]
+    more = f", the {SLICES} of {len(rows):,} with the largest error" if len(rows) > SLICES else ""
+    terminal.table(
+        f"by slice{more}",
+        ("slice", "error", "95 % interval", "mistakes", "by chance"),
+        [
+            (
+                f"{row['column']} = {row['value'] or '(none)'}",
+                f"{row['error']:.1%}",
+                _span(row["error_interval"]),
+                f"{row['wrong']:,} of {row['count']:,}",
+                f"{row['chance']:.2g}",
+            )
+            for row in largest
         ],
     )
 

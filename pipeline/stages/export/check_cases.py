@@ -45,6 +45,8 @@ def classifier_requests(images: np.ndarray) -> dict[str, Request]:
             Request(layout.UINT8, {"image": images}),
             Request(layout.BYTES, {"image_bytes": np.array(encoded, object)}),
             Request(layout.CLASSIFY, {"inputs": np.array(examples, object)}),
+            Request(layout.FEATURES, {"image": images.astype(np.float32)}),
+            Request(layout.FEATURES_BYTES, {"image_bytes": np.array(encoded, object)}),
         ]
     )
 
@@ -85,6 +87,8 @@ def classifier_cases(
         for signature, request in classifier_requests(images[:rows]).items():
             if signature == layout.CLASSIFY:
                 expected = {"scores": probabilities[:rows]}
+            elif signature in (layout.FEATURES, layout.FEATURES_BYTES):
+                expected = {"confidence": probabilities[:rows].max(axis=1)}
             else:
                 expected = {"probabilities": probabilities[:rows], "real_score": real_score[:rows]}
             cases.append(Case(request, expected))

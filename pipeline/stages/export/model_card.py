@@ -21,7 +21,9 @@ _CLASSIFIER = """\
 `probabilities` [B, K], `class_id` [B], `label` [B], `confidence` [B], `real_score` [B] (how much the input
 looks like the training images, 0..1) and `abstain` [B] (confidence below {abstain_below:g}){sets}. The logits
 are divided by the temperature {temperature:g}. The answers are numbers of a model, not facts: images unlike
-the training images get an answer too, with a `real_score` to judge it by.
+the training images get an answer too, with a `real_score` to judge it by, and with `looks_familiar`, the
+share of held-out images that look no more familiar. `features` and `features_bytes` answer the layer before
+the logits.
 """
 _SETS = "; and\n`labels_that_remain` [B, K] (the most probable first, then empty)"
 _GENERATOR = """\

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.exported.prediction_log import Request
     from pipeline.stages.export.check_cases import Case
     from ssgan_tf.records import DatasetInfo
+    from ssgan_tf.reference import Reference
     from ssgan_tf.savedmodel import Confidence
     from ssgan_tf.systems.recipe import Networks, System
     from ssgan_tf.training.trained import Trained
@@ -43,6 +44,7 @@ class _Inputs:
     networks: Networks
     confidence: Confidence
     metrics: dict[str, Any] | None
+    reference: Reference | None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def run(
     from pipeline.stages.export.check import check_savedmodels
     from pipeline.stages.export.converters import check_converters, convert
     from pipeline.stages.export.promises import confidence_of
+    from ssgan_tf.familiar_images import make_reference
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.savedmodel import in_float32
     from ssgan_tf.training.trained import load_trained
@@ -107,7 +110,13 @@ def run(
     confidence, figures = confidence_of(config, figures)
     if system.classifier is not None:
         _tell_confidence(confidence, terminal)
-    inputs = _Inputs(config, version, content, trained, info, system, networks, confidence, figures)
+        reference = make_reference(info, system, networks, confidence.temperature)
+        _tell_reference(reference, terminal)
+    else:
+        reference = None
+    inputs = _Inputs(
+        config, version, content, trained, info, system, networks, confidence, figures, reference
+    )
     images = _check_images(info, config.check_images)
     try:
         drafts = []
@@ -156,6 +165,18 @@ def _tell_confidence(confidence: Confidence, terminal: Terminal) -> None:
         terminal.say(when_it_abstains(confidence))
 
 
+def _tell_reference(reference: Reference, terminal: Terminal) -> None:
+    terminal.say(
+        f"{len(reference.features):,} images of split {reference.split} are what `ganpipe monitor` compares "
+        f"with{f'; looks_familiar: by {reference.score}' if reference.score else ''}"
+    )
+    if not reference.held_out:
+        terminal.warn(
+            "no image is held out: the classifier was trained on those it will compare with, which it sees "
+            "otherwise than new ones (--certify-rate 0.1 holds some back)."
+        )
+
+
 def _tell_versions(version: int, versions: Sequence[int], terminal: Terminal) -> None:
     others = [number for number in versions if number != version]
     if others:
@@ -188,6 +209,7 @@ def _draft_classifier(inputs: _Inputs, images: np.ndarray, output: Path) -> _Dra
         inputs.info.class_names,
         inputs.confidence,
         inputs.trained.record.framing,
+        inputs.reference,
     )
     # on the processor, as in the fresh process: an accelerator rounds in another way
     with tf.device("/CPU:0"):

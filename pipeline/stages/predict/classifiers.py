@@ -10,7 +10,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,7 +88,12 @@ def open_classifier(model: Path, engine: str) -> Classifier:
 
 
 class SavedModelClassifier(Classifier):
-    """The signature `serving_bytes`: decoding, resizing and the network are one graph."""
+    """The signature `serving_bytes`: decoding, resizing and the network are one graph.
+
+    One that reads another signature overrides its name and `rows`.
+    """
+
+    signature = layout.BYTES
 
     def __init__(self, folder: Path) -> None:
         import ssgan_tf  # noqa: F401  (sets TensorFlow's switches before it is imported)
@@ -102,14 +107,19 @@ class SavedModelClassifier(Classifier):
         except (OSError, ValueError, tf.errors.OpError, IndexError) as error:
             raise DataError(f"the SavedModel {str(folder)!r} cannot be loaded: {error}") from None
         signatures = self._model.signatures
-        if layout.BYTES not in signatures:
+        if self.signature not in signatures:
             raise DataError(
                 f"the SavedModel {str(folder)!r} is no classifier of images: it has no signature "
-                f"{layout.BYTES}, only {', '.join(sorted(signatures)) or 'none'}."
+                f"{self.signature}, only {', '.join(sorted(signatures)) or 'none'}."
             )
-        self._function = signatures[layout.BYTES]
-        count = self._function.structured_outputs["probabilities"].shape[1]
+        self._function = signatures[self.signature]
+        outputs = self._function.structured_outputs
+        count = outputs["probabilities"].shape[1] if "probabilities" in outputs else None
         self.class_names = layout.read_class_names(folder, count)
+
+    def rows(self, outputs: dict[str, np.ndarray]) -> list[Any]:
+        """What is said of each image of a batch, from its outputs by name."""
+        return _answers(outputs)
 
     def answer(self, encoded: Sequence[bytes]) -> list[Answer | str]:
         """Answers all at once, and by halves where one of them cannot be decoded."""
@@ -147,7 +157,8 @@ class SavedModelClassifier(Classifier):
                 return [DAMAGED]
             middle = len(encoded) // 2
             return self._decodable(encoded[:middle]) + self._decodable(encoded[middle:])
-        return _answers({name: value.numpy() for name, value in outputs.items() if name != "label"})
+        texts = ("label", "labels_that_remain")
+        return self.rows({name: value.numpy() for name, value in outputs.items() if name not in texts})
 
 
 class LiteClassifier(Classifier):

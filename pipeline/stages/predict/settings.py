@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.beam.modes import MODES
+from pipeline.beam import modes
 from ssgan_tf.declare import at_least, one_of, setting
 
 
@@ -26,8 +26,11 @@ class PredictConfig:
     strict: bool = setting(False, "fail on the first image that cannot be used")
     runner: str = setting(
         "direct",
-        "direct, or Beam's in_memory or multi_processing for large jobs",
-        one_of("direct", *MODES),
+        "direct, or for large jobs on Beam: in this process, in worker processes, or on an engine of yours",
+        one_of("direct", *modes.MODES),
         group="devices",
     )
-    workers: int = setting(2, "worker processes of multi_processing", at_least(1), group="devices")
+    workers: int = setting(2, modes.WORKERS_HELP, at_least(1), group="devices")
+    beam_option: str | None = setting(
+        None, modes.OPTION_HELP, modes.OPTIONS, group="devices", takes="NAME=VALUE", repeated=True
+    )

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import DataError
+from pipeline.beam.modes import ENGINES
+from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Progress, Terminal
 
@@ -52,6 +53,11 @@ def run(
     from pipeline.stages.predict.writers import check_output, choose_format, open_writer
 
     form = choose_format(config.format, output)
+    if config.runner in ENGINES and output is None:
+        raise UsageError(
+            f"--runner {config.runner} needs --output FILE, on a disk that all its workers see: they write "
+            "their answers beside it."
+        )
     entries = find_entries(inputs)
     read = {Path(entry.path) for entry in entries}
     check_output(output, [*read, *protected], overwrite=config.overwrite)
@@ -67,7 +73,7 @@ def run(
                 form, output, column_names(classifier.class_names), overwrite=config.overwrite
             ) as write,
         ):
-            for rows in _rows(config, model, classifier, entries, progress):
+            for rows in _rows(config, model, classifier, entries, progress, output):
                 write(rows)
                 bad = [row for row in rows if row[ERROR] is not None]
                 first = first or (f"{bad[0][0]!r}: {bad[0][ERROR]}" if bad else "")
@@ -91,12 +97,17 @@ def run(
 
 
 def _rows(
-    config: PredictConfig, model: Path, classifier: Classifier, entries: Sequence[Entry], progress: Progress
+    config: PredictConfig,
+    model: Path,
+    classifier: Classifier,
+    entries: Sequence[Entry],
+    progress: Progress,
+    output: Path | None,
 ) -> Iterator[list[Row]]:
     if config.runner != "direct":
         from pipeline.stages.predict.blocks import rows_on_beam
 
-        yield from rows_on_beam(config, model, entries, progress.update)
+        yield from rows_on_beam(config, model, entries, progress.update, output)
         return
     from pipeline.stages.predict.rows import predict_rows
 

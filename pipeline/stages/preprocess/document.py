@@ -123,6 +123,7 @@ def provenance_document(
     class_names: Sequence[str],
     drawn: Draw,
     account: Mapping[str, Any] | None = None,
+    no_slices: str = "",
 ) -> dict[str, Any]:
     """Builds what the provenance says: all that would tell of withheld labels or of names.
 
@@ -132,6 +133,7 @@ def provenance_document(
         class_names: names of the classes.
         drawn: the draw.
         account: what became of every file, of a source that is a folder.
+        no_slices: which columns of the label file are not kept, and why.
     """
     everyone = drawn.everyone()
     groups: dict[str, list[dict[str, str]]] = {}
@@ -146,6 +148,7 @@ def provenance_document(
         "contradicted": list(groups.values()),
         "rejected": [{"place": place, "reason": reason} for place, reason in drawn.rejected],
         "files": account,
+        "no_slices": no_slices,
     }
 
 

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.stages.preprocess.scan import Scanned
 
 
@@ -25,6 +27,7 @@ class Member:
         contradicted: whether the same pixels stand under another label too.
         output: the split it goes to, None if it is left out.
         labelled: whether its label is written.
+        position: of its record in the split that it goes to, once that is known.
     """
 
     digest: str
@@ -36,6 +39,7 @@ class Member:
     contradicted: bool = False
     output: str | None = None
     labelled: bool = False
+    position: int = -1
 
     @property
     def stored_label(self) -> int:
@@ -93,7 +97,21 @@ def record_order(members: Iterable[Member], seed: int) -> list[Member]:
     It is that of a keyed hash of the pixels: where a file lay, in which class folder or at which row,
     has no part in it.
     """
-    return [member for _, member in in_hashed_order(members, seed, "order")]
+    listed = list(members)
+    hashes = np.fromiter(
+        (keyed_hash(member.digest, seed=seed, purpose="order") for member in listed), np.uint64, len(listed)
+    )
+    # by arrays: a list of pairs takes a hundred bytes an image. Few hashes are equal, those of copies
+    order = hashes.argsort(kind="stable")
+    records = [listed[index] for index in order.tolist()]
+    ranked = hashes[order]
+    at = 0
+    for start in np.flatnonzero(ranked[1:] == ranked[:-1]).tolist():
+        if start < at:
+            continue
+        at = int(np.searchsorted(ranked, ranked[start], side="right"))
+        records[start:at] = sorted(records[start:at], key=lambda member: member.key)
+    return records
 
 
 def labelled_digest(members: Iterable[Member]) -> str:

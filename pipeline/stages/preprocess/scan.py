@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.beam.pieces import Piece
-from pipeline.errors import DataError
+from pipeline.beam.receipts import Receipt, receipt_of
+from pipeline.data_schema.light import brightness_and_contrast
+from pipeline.errors import DataError, WorkerLost
 from pipeline.sources.source import Item, Source, content_digest
 from ssgan_tf.whole_files import replacing
+
+_LOOKED_AT_AGAIN = 200
 
 
 class Scanned(NamedTuple):
@@ -23,6 +28,7 @@ class Scanned(NamedTuple):
         label: class index in the source, -1 where it has none.
         height, width, channels: as stored; 0 for a rejected item.
         reason: why it is rejected, else "".
+        brightness, contrast: mean and standard deviation of its values; 0 for a rejected item.
     """
 
     digest: str
@@ -33,6 +39,8 @@ class Scanned(NamedTuple):
     width: int
     channels: int
     reason: str
+    brightness: int = 0
+    contrast: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Scan:
     strict: bool
     background: int
 
-    def __call__(self, piece: Piece) -> None:
+    def __call__(self, piece: Piece) -> Receipt:
         """Scans one piece.
 
         Raises:
@@ -59,7 +67,7 @@ class Scan:
         """
         rows = []
         for item in self.source.read(piece.split, piece.start, piece.stop):
-            row = _look(item, self.background)
+            row = look(item, self.background)
             if row.reason and self.strict:
                 raise DataError(f"image {row.place!r} cannot be used: {row.reason}.")
             rows.append(row)
@@ -69,11 +77,17 @@ class Scan:
                 f"{piece.stop}; it is damaged or changed while it was being read."
             )
         path = self.scratch / f"scan-{piece.stem}.json"
-        with replacing(path, durable=False) as partial:
+        with replacing(path, durable=False, shared=True) as partial:
             partial.write_text(json.dumps(rows))
+        return _receipt(rows)
 
 
-def _look(item: Item, background: int) -> Scanned:
+def _receipt(rows: list[Scanned]) -> Receipt:
+    return receipt_of(f"{row.digest} {row.place}" for row in rows)
+
+
+def look(item: Item, background: int) -> Scanned:
+    """Returns what is known of an item, decoding it if its source has not."""
     pixels, reason = item.pixels, item.problem or ""
     if pixels is None and not reason:
         # loads TensorFlow, which a scan of arrays can do without
@@ -90,13 +104,63 @@ def _look(item: Item, background: int) -> Scanned:
     # of grey pixels as they are, both are the same: most of a scan's time goes into them
     plain = pixels is item.pixels and channels == 1
     digest = item.checksum if plain else content_digest(pixels)
-    return Scanned(digest, item.checksum, item.place, item.label, height, width, channels, reason)
+    light = brightness_and_contrast(pixels)
+    return Scanned(digest, item.checksum, item.place, item.label, height, width, channels, reason, *light)
 
 
-def collect(pieces: list[Piece], scratch: Path) -> dict[str, list[Scanned]]:
-    """Returns the findings of all pieces, by split, in the source's order."""
+def collect(
+    pieces: list[Piece], scratch: Path, receipts: Mapping[Piece, Receipt]
+) -> dict[str, list[Scanned]]:
+    """Returns the findings of all pieces, by split, in the source's order.
+
+    Raises:
+        WorkerLost: what lies there is not what the workers say that they wrote.
+    """
     found: dict[str, list[Scanned]] = {}
     for piece in sorted(pieces):
-        rows = json.loads((scratch / f"scan-{piece.stem}.json").read_text())
-        found.setdefault(piece.split, []).extend(Scanned(*row) for row in rows)
+        listed = json.loads((scratch / f"scan-{piece.stem}.json").read_text())
+        # of grey arrays the two are the same, and a million texts of 32 characters have 80 MB
+        rows = [Scanned(row[0], row[0] if row[1] == row[0] else row[1], *row[2:]) for row in listed]
+        if _receipt(rows) != receipts.get(piece):
+            raise WorkerLost(f"the findings of {piece.stem} are not those that a worker wrote. Run again.")
+        found.setdefault(piece.split, []).extend(rows)
     return found
+
+
+def check_seen(source: Source, scanned: Mapping[str, list[Scanned]], background: int) -> None:
+    """Looks at rejected images once more, from here: an engine's worker may not see every file.
+
+    Of very many the first ones: a worker that lacks some lacks many.
+
+    Raises:
+        DataError: an image can be used that a worker rejected, or has another reason here.
+    """
+    for split, rows in scanned.items():
+        rejected = [index for index, row in enumerate(rows) if row.reason]
+        for index in rejected[:_LOOKED_AT_AGAIN]:
+            here = look(next(iter(source.read(split, index, index + 1))), background)
+            if here.reason != rows[index].reason:
+                raise DataError(
+                    f"a worker could not use the image {rows[index].place!r} ({rows[index].reason}), which "
+                    "can be used from here, or has another fault: every worker must see the whole data set "
+                    "at the same path."
+                )
+
+
+@dataclass(frozen=True)
+class SourceProbe:
+    """Reads the first item of every split, so that a worker that sees another data set is found at once."""
+
+    source: Source
+
+    def __call__(self) -> str:
+        """Returns what tells these items from others.
+
+        Raises:
+            DataError: a file of the source is missing or damaged.
+        """
+        said = []
+        for split in sorted(self.source.splits()):
+            for item in self.source.read(split, 0, 1):
+                said.append(f"{split} {item.place!r} {item.label} {item.problem or item.checksum}")
+        return "; ".join(said)

@@ -18,6 +18,7 @@ from ssgan_tf.declare import (
     between,
     one_of,
     setting,
+    several_paths,
     whole,
     whole_text,
 )
@@ -45,14 +46,30 @@ class DataConfig:
         place=whole_text,
     )
     labels: str | None = setting(
-        None, "CSV file of path,label for folder:PATH", affects_result=False, takes=FILE, place=whole_text
+        None,
+        "label file of folder:PATH (CSV, TSV, JSON lines, Parquet), or a folder, a pattern or several of "
+        "them with commas between; further columns give slices",
+        affects_result=False,
+        takes=FILE,
+        place=several_paths,
     )
     test_labels: str | None = setting(
         None,
-        "CSV file of path,label of the images of folder:PATH that are tested on, and never trained on",
+        "label file of the images of folder:PATH that are tested on, and never trained on",
         affects_result=False,
         takes=FILE,
-        place=whole_text,
+        place=several_paths,
+    )
+    label_columns: str | None = setting(
+        None,
+        "names of the label file's columns of paths and of labels, or their numbers from 1 where it has no "
+        "header; default: path, filename, filepath, image or file, and label, class, target or category",
+        Rule(
+            "two names of columns with a comma between, or two numbers",
+            lambda v: is_list_of_names(v, least=2) and not is_list_of_names(v, least=3),
+        ),
+        affects_result=False,
+        takes="PATH,LABEL",
     )
     classes: str | None = setting(
         None,
@@ -145,16 +162,34 @@ class DataConfig:
         "TFRecord files a split",
         whole(1, 99999),
     )
-    strict: bool = setting(False, "fail on the first unreadable image instead of skipping it")
+    schema: str | None = setting(
+        None,
+        "a schema.json (data/provenance/ of earlier data) that the images are compared with: new or missing "
+        "classes, other shares, sizes, kinds and light; warned about, or with --strict refused",
+        affects_result=False,
+        takes=FILE,
+        place=whole_text,
+    )
+    strict: bool = setting(
+        False,
+        "fail on the first unreadable image instead of skipping it, and on data that differ from --schema",
+    )
     runner: str = setting(
         IN_MEMORY,
-        "how Beam runs the pass over the images: in this process, or in worker processes",
+        modes.RUNNER_HELP,
         one_of(*modes.MODES),
         affects_result=False,
         group="devices",
     )
-    workers: int = setting(
-        2, "worker processes of multi_processing", at_least(1), affects_result=False, group="devices"
+    workers: int = setting(2, modes.WORKERS_HELP, at_least(1), affects_result=False, group="devices")
+    beam_option: str | None = setting(
+        None,
+        modes.OPTION_HELP,
+        modes.OPTIONS,
+        affects_result=False,
+        group="devices",
+        takes="NAME=VALUE",
+        repeated=True,
     )
 
     @property
@@ -183,6 +218,7 @@ class DataConfig:
             "data_dir": self.data_dir,
             "labels": self.labels,
             "test_labels": self.test_labels,
+            "label_columns": self.label_columns,
             "classes": split_names(self.classes),
             "unlabelled_folders": split_names(self.unlabelled_folders),
         }

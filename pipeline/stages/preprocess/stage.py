@@ -9,7 +9,8 @@ and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test, validation and certify;
                     `data.labelled_keys` takes it to repeat exactly this draw
-    provenance/     which file each key stands for, and all that would tell of withheld labels
+    provenance/     which file each key stands for, and all that would tell of withheld labels: further
+                    columns of the label file, and the schema that later data are compared with
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pipeline.beam.engines import Engine, opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
+from pipeline.data_schema.gate import check_schema
+from pipeline.data_schema.schema import infer, write_schema
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
@@ -39,13 +44,21 @@ from pipeline.stages.preprocess.document import (
     sizes_in_words,
 )
 from pipeline.stages.preprocess.draw import Draw, draw
+from pipeline.stages.preprocess.further import further_values, no_slices
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
 from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan, Scanned
+from pipeline.stages.preprocess.scan import Scan, Scanned, SourceProbe, check_seen
 from pipeline.stages.preprocess.scan import collect as collect_scans
 from pipeline.stages.preprocess.settings import DataConfig
-from pipeline.stages.preprocess.write import Encode, Gather, collect_histogram, collect_shards, lay_plans
+from pipeline.stages.preprocess.write import (
+    Encode,
+    Gather,
+    collect_histogram,
+    collect_shards,
+    lay_plans,
+    shard_receipts,
+)
 from pipeline.terminal import Terminal
 from pipeline.workspace import LABELLED_FILE
 
@@ -79,6 +92,29 @@ def run(
             doubtful and nobody said that they are right, or the source changed since it was planned or while
             it was read.
     """
+    # what the engine wants is checked before all else
+    with opened(config.runner, workers=config.workers, options=config.beam_option) as engine:
+        return _prepare(
+            config,
+            engine,
+            seed=seed,
+            output=output,
+            terminal=terminal,
+            source_digest=source_digest,
+            fold=fold,
+        )
+
+
+def _prepare(
+    config: DataConfig,
+    engine: Engine,
+    *,
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    source_digest: str | None,
+    fold: int | None,
+) -> dict[str, Any]:
     source = _open(config)
     given = read_given(Path(config.labelled_keys).expanduser()) if config.labelled_keys else None
     digest = source.digest()
@@ -94,22 +130,30 @@ def run(
     with writing_to(output):
         scratch.mkdir()
         try:
-            on_beam = partial(run_pass, scratch=scratch, mode=config.runner, workers=config.workers)
+            on_beam = partial(run_pass, scratch=scratch, engine=engine, probe=SourceProbe(source))
             pieces = [
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
             ]
             with terminal.progress("scan", _size(pieces)) as progress:
                 scan = Scan(source, scratch, config.strict, config.framing.background)
-                on_beam(scan, pieces, name="scan", progress=progress.update)
-            scanned = collect_scans(pieces, scratch)
+                receipts = on_beam(scan, pieces, name="scan", progress=progress.update)
+            scanned = collect_scans(pieces, scratch, receipts)
+            if engine.is_remote:
+                check_seen(source, scanned, config.framing.background)
 
-            account = account_of(scanned, source.aside())
             class_names = source.class_names()
+            schema = infer(chain.from_iterable(scanned.values()), class_names)
+            if config.schema:
+                check_schema(config.schema, schema, strict=config.strict, terminal=terminal)
+            account = account_of(scanned, source.aside())
             drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
             check_draw(drawn, class_names, config, fold)
             shape = image_shape(scanned, size=config.image_size, channels=config.channels)
+            sizes, own_shape = sizes_in_words(scanned), _own_shape(scanned)
+            # of a million images it has a quarter of a gigabyte
+            del scanned
 
-            if config.image_size is None and (sizes := sizes_in_words(scanned)) != f"{shape[0]} x {shape[1]}":
+            if config.image_size is None and sizes != f"{shape[0]} x {shape[1]}":
                 drawn.notes.append(
                     f"the images, {sizes} pixels, become {shape[0]} x {shape[1]}; --image-size N says "
                     "otherwise (larger ones show more and take longer)."
@@ -118,13 +162,15 @@ def run(
             order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
             order = {split: members for split, members in order.items() if members}
             pieces = [piece for piece in pieces if _is_used(drawn, piece)]
-            lay_plans(drawn.members, order, pieces, scratch)
+            planned = lay_plans(drawn.members, order, pieces, scratch)
             encode = Encode(source, scratch, shape, config.framing)
             with terminal.progress("encode", _size(pieces)) as progress:
-                on_beam(encode, pieces, name="encode", progress=progress.update)
+                on_beam(encode, pieces, name="encode", expected=planned, progress=progress.update)
             shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
+            keys = shard_receipts(order, shards)
             with terminal.progress("gather", _size(shards)) as progress:
-                on_beam(Gather(scratch, output), shards, name="gather", progress=progress.update)
+                gather = Gather(scratch, output)
+                on_beam(gather, shards, name="gather", expected=keys, progress=progress.update)
             _check_unchanged(config, digest)
 
             document = dataset_document(
@@ -133,20 +179,29 @@ def run(
                 framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
-                shards=collect_shards(shards, scratch),
+                shards=collect_shards(shards, scratch, output),
                 histogram=collect_histogram(pieces, scratch),
                 seed=seed,
                 fold=fold,
                 folds=config.fold_count,
             )
             (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
+            columns, values = further_values(source, drawn)
             write_provenance(
                 output,
+                columns=columns,
+                values=values,
                 images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
                 document=provenance_document(
-                    source=source.name, digest=digest, class_names=class_names, drawn=drawn, account=account
+                    source=source.name,
+                    digest=digest,
+                    class_names=class_names,
+                    drawn=drawn,
+                    account=account,
+                    no_slices=no_slices(source),
                 ),
             )
+            write_schema(output, schema)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         save(document, output)
@@ -158,7 +213,7 @@ def run(
         for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
     own_budget = source.labels_per_class or "all"
-    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(scanned)}}
+    return {**document, "stands_for": {"labels_per_class": own_budget, **own_shape}}
 
 
 def _open(config: DataConfig) -> Source:

@@ -13,6 +13,7 @@ source gives with the image is not looked at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +24,13 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from pipeline.beam.pieces import Piece
-from pipeline.errors import DataError, writing_to
+from pipeline.beam.receipts import Receipt, receipt_of
+from pipeline.errors import DataError, WorkerLost, writing_to
 from pipeline.sources.source import Item, Source
 from pipeline.stages.preprocess.members import Member
+from ssgan_tf import tfrecord
 from ssgan_tf.framing import Framing
+from ssgan_tf.whole_files import replacing
 
 BLOCK_IMAGES = 512
 BLOCK_BYTES = 64 << 20
@@ -48,8 +52,8 @@ def lay_plans(
     order: Mapping[str, Sequence[Member]],
     pieces: Sequence[Piece],
     scratch: Path,
-) -> None:
-    """Writes the plan of each piece to `scratch`.
+) -> dict[Piece, Receipt]:
+    """Writes the plan of each piece to `scratch`; returns the receipt that encoding it must give.
 
     Args:
         members: the items of each source split.
@@ -57,7 +61,10 @@ def lay_plans(
         pieces: of the source.
         scratch: a folder.
     """
-    position = {id(m): index for records in order.values() for index, m in enumerate(records)}
+    expected = {}
+    for records in order.values():
+        for index, member in enumerate(records):
+            member.position = index
     for piece in pieces:
         plan = [
             Planned("", "", "", "", 0, -1)
@@ -67,12 +74,32 @@ def lay_plans(
                 member.place,
                 member.key,
                 member.output,
-                position[id(member)],
+                member.position,
                 member.stored_label,
             )
             for member in members[piece.split][piece.start : piece.stop]
         ]
         (scratch / f"plan-{piece.stem}.json").write_text(json.dumps(plan))
+        expected[piece] = _receipt(plan)
+    return expected
+
+
+def _receipt(rows: Sequence[Planned]) -> Receipt:
+    return receipt_of(f"{row.output} {row.position} {row.label} {row.key}" for row in rows if row.output)
+
+
+def shard_receipts(order: Mapping[str, Sequence[Member]], shards: Sequence[Piece]) -> dict[Piece, Receipt]:
+    """Returns the receipt that writing each shard must give: the keys of its records, in their order."""
+    return {
+        shard: receipt_of(member.key for member in order[shard.split][shard.start : shard.stop])
+        for shard in shards
+    }
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[IO[bytes]]:
+    with replacing(path, durable=False, shared=True) as partial, partial.open("wb") as file:
+        yield file
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,7 @@ class Encode:
     shape: tuple[int, int, int]
     framing: Framing
 
-    def __call__(self, piece: Piece) -> None:
+    def __call__(self, piece: Piece) -> Receipt:
         """Writes, for each output split, the records one after the other and a table of where they lie.
 
         Raises:
@@ -99,22 +126,24 @@ class Encode:
         """
         plan = [Planned(*row) for row in json.loads((self.scratch / f"plan-{piece.stem}.json").read_text())]
         histogram = np.zeros((self.shape[2], 256), np.int64)
-        files: dict[str, IO[bytes]] = {}
         tables: dict[str, list[tuple[int, int, int]]] = {}
         ends: dict[str, int] = {}
-        try:
+        written = []
+        with contextlib.ExitStack() as stack:
+            files: dict[str, IO[bytes]] = {}
             for split in sorted({row.output for row in plan} - {""}):
-                files[split] = (self.scratch / f"records-{split}-{piece.stem}").open("wb")
+                files[split] = stack.enter_context(_appearing(self.scratch / f"records-{split}-{piece.stem}"))
                 tables[split], ends[split] = [], 0
             for row, record in self._records(piece, plan, histogram):
                 tables[row.output].append((row.position, ends[row.output], len(record)))
                 ends[row.output] += files[row.output].write(record)
-        finally:
-            for file in files.values():
-                file.close()
+                written.append(row)
         for split, table in tables.items():
-            np.save(self.scratch / f"table-{split}-{piece.stem}.npy", np.array(table, np.int64))
-        np.save(self.scratch / f"histogram-{piece.stem}.npy", histogram)
+            with _appearing(self.scratch / f"table-{split}-{piece.stem}.npy") as file:
+                np.save(file, np.array(table, np.int64))
+        with _appearing(self.scratch / f"histogram-{piece.stem}.npy") as file:
+            np.save(file, histogram)
+        return _receipt(written)
 
     def _records(
         self, piece: Piece, plan: Sequence[Planned], histogram: np.ndarray
@@ -187,7 +216,7 @@ class Gather:
     scratch: Path
     output: Path
 
-    def __call__(self, piece: Piece) -> None:
+    def __call__(self, piece: Piece) -> Receipt:
         """Writes one shard.
 
         Raises:
@@ -195,10 +224,20 @@ class Gather:
         """
         from ssgan_tf.records import shard_name, write_records
 
-        path = self.output / shard_name(piece.split, piece.number, piece.of)
+        name = shard_name(piece.split, piece.number, piece.of)
+        keys: list[str] = []
         with writing_to(self.output):
-            about = write_records(path, self._records(piece))
-        (self.scratch / f"shard-{piece.stem}.json").write_text(json.dumps(about))
+            # half a shard, of a worker that was killed, stays where it is removed
+            about = write_records(self.scratch / name, self._noting(piece, keys), shared=True)
+            (self.scratch / name).replace(self.output / name)
+        with _appearing(self.scratch / f"shard-{piece.stem}.json") as file:
+            file.write(json.dumps(about).encode())
+        return receipt_of(keys)
+
+    def _noting(self, piece: Piece, keys: list[str]) -> Iterator[bytes]:
+        for record in self._records(piece):
+            keys.append(tfrecord.key_in(record))
+            yield record
 
     def _records(self, piece: Piece) -> Iterator[bytes]:
         files: list[int] = []
@@ -218,11 +257,17 @@ class Gather:
                 os.close(file)
 
 
-def collect_shards(pieces: Sequence[Piece], scratch: Path) -> dict[str, list[dict[str, Any]]]:
-    """Returns what `write_records` says of each shard, by output split, in order."""
+def collect_shards(pieces: Sequence[Piece], scratch: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
+    """Returns what `write_records` says of each shard, by output split, in order.
+
+    Raises:
+        WorkerLost: a shard in `output` has another size.
+    """
     shards: dict[str, list[dict[str, Any]]] = {}
     for piece in pieces:
         about = json.loads((scratch / f"shard-{piece.stem}.json").read_text())
+        if (size := (output / about["name"]).stat().st_size) != about["bytes"]:
+            raise WorkerLost(f"{about['name']} has {size} bytes, {about['bytes']} were written. Run again.")
         shards.setdefault(piece.split, []).append(about)
     return shards
 

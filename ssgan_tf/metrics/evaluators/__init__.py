@@ -18,10 +18,12 @@ from ssgan_tf.metrics.evaluators import (
     class_coverage,
     distances,
     error,
+    foreign,
     label_sets,
     likelihood,
     of_the_system,
     per_class,
+    slices,
 )
 from ssgan_tf.metrics.evaluators.evaluator import Evaluator, Unavailable
 from ssgan_tf.metrics.figures import Figure
@@ -32,9 +34,11 @@ EVALUATORS: tuple[Evaluator, ...] = (
     brier.EVALUATOR,
     calibration_error.EVALUATOR,
     per_class.EVALUATOR,
+    slices.EVALUATOR,
     certificate.EVALUATOR,
     abstention.EVALUATOR,
     label_sets.EVALUATOR,
+    foreign.EVALUATOR,
     distances.EVALUATOR,
     class_coverage.EVALUATOR,
     of_the_system.EVALUATOR,

@@ -1,0 +1,1 @@
+"""What a data set looks like, inferred once, and what differs in a later one."""
