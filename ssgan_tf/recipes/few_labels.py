@@ -21,12 +21,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.adam import Adam
 from ssgan_tf.declare import Rule, at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
+from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, Guesses, guess_labels
 from ssgan_tf.networks.alignment import Alignment
 from ssgan_tf.networks.convolutions import Conv2DTranspose
 from ssgan_tf.networks.dcgan_pair import Outputs, channels
@@ -110,8 +112,14 @@ class Settings:
         "uniform, none, or a number for each class",
         PRIOR,
     )
+    guesses: float = setting(
+        0.8,
+        "share of the training images that are given a guessed label, where a check with labels left out "
+        "allows it; 0: none",
+        within(0, 1),
+    )
     mutual_information: float = setting(
-        0.0, "weight of the mutual information between the classes of two views", within(0, 100)
+        1.0, "weight of the mutual information between the classes of two views", within(0, 100)
     )
     generator: str = setting(
         NONE,
@@ -154,6 +162,20 @@ class FewLabels(System):
             "images": Stream(s.batch_size),
             "labelled": Stream(s.labelled_batch, labelled_only=True),
         }
+
+    def guesses_labels(self, count: int) -> bool:
+        """Whether labels are guessed: where `guesses` says so, and neighbours can be searched for."""
+        return self.settings.guesses > 0.0 and FEWEST_IMAGES <= count <= MOST_IMAGES
+
+    def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
+        """Labels carried along neighbours, for the share `guesses` of the images."""
+        classes = self.data.num_classes
+        shares = np.full(classes, 1.0 / classes)
+        if self.shares is not None:
+            shares = np.array(self.shares)
+        elif self.settings.prior == LABELLED:
+            shares = np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+        return guess_labels(images, labels, shares, self.settings.guesses, seed)
 
     def build_networks(self) -> Networks:
         """Builds the classifier and, where there is one, the generator."""
@@ -217,6 +239,10 @@ class FewLabels(System):
         on_labelled, on_weak, on_strong = tf.split(outputs.logits, sizes)
         supervised = losses.masked_cross_entropy(on_labelled, labelled.label, step)
         targets, trusted = self._targets(classify.alignment, on_weak, labelled.label, step)
+        # a label, given or guessed, stands before the network's own answer
+        known = batches["images"].label >= 0
+        targets = tf.where(known, batches["images"].label, targets)
+        trusted = tf.where(known, tf.ones_like(trusted), trusted)
         consistency = losses.trusted_cross_entropy(on_strong, targets, trusted)
         record = {
             "discriminator/supervised": supervised,
@@ -302,7 +328,7 @@ RECIPE = Recipe(
     name="few-labels",
     settings=Settings,
     system=FewLabels,
-    presets={"small": {}},
+    presets={"small": {"steps": 2000}},
     semi_supervised=True,
     baseline="supervised",
     reproduction=Reproduction(
