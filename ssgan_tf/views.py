@@ -3,9 +3,9 @@
 Consistency training (Sohn et al. 2020, "FixMatch") asks for one answer on both. `digits` and other drawn
 signs are turned, sheared, scaled and shifted; never mirrored, as a mirrored sign is another one or none.
 Nothing of them is hidden: with a square hidden in half of the views the error was 1.9 % instead of 1.5 %
-(MNIST, 100 labels, 1,500 steps, one draw). `natural` photos are shifted and scaled, their colours change, a square is
-hidden, and they are mirrored; `colours` is the same without the mirror. All of it happens in the graph, as a
-function of seed, step and position in the batch.
+(MNIST, 100 labels, 1,500 steps, one draw). `natural` photos are shifted and scaled, their colours change, a
+square is hidden, and they are mirrored; `colours` is the same without the mirror. All of it happens in the
+graph, as a function of seed, step and position in the batch.
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ def test_a_view_has_the_form_of_its_image_and_repeats_with_its_step(kind, channe
 
 
 def test_a_strong_view_is_farther_from_its_image_than_a_weak_one():
-    ramp = tf.tile(tf.linspace(-1.0, 1.0, 28)[tf.newaxis, tf.newaxis, :, tf.newaxis], [256, 28, 1, 3])
+    # diagonal, so that a shift along either axis is seen
+    across = tf.linspace(-1.0, 1.0, 28)
+    ramp = (across[:, tf.newaxis] + across[tf.newaxis, :]) / 2.0
+    ramp = tf.tile(ramp[tf.newaxis, :, :, tf.newaxis], [256, 1, 1, 3])
     for kind in set(KINDS) - {"none"}:
         weak, strong = (
             tf.reduce_mean(tf.abs(view(ramp, step_of(), a) - ramp)) for a in (WEAK[kind], STRONG[kind])
@@ -68,3 +71,11 @@ def test_grey_images_are_taken_for_signs_and_nothing_is_mirrored_unasked():
     assert kind_for(1) == "digits" and kind_for(3) == "colours"
     for channels in (1, 3):
         assert not WEAK[kind_for(channels)].mirror and not STRONG[kind_for(channels)].mirror
+
+
+def test_views_that_are_only_moved_move_by_whole_pixels_and_stay_sharp():
+    images = tf.where(images_of() > 0.0, 1.0, -1.0)
+    seen = view(images, step_of(), Amounts(shift=0.2)).numpy()
+    assert set(np.unique(seen)) == {-1.0, 1.0}
+    assert not np.array_equal(seen, images)
+    assert len(np.unique(view(images, step_of(), Amounts(shift=0.2, rotate=5.0)))) > 2
