@@ -3,6 +3,8 @@
 The unlabelled images say where the classes part; with few labels that is most of what is known. Which images
 were labelled hardly matters: on MNIST, three draws of 20 labels gave 3.5 to 4.5 % wrong guesses on all
 training images, three of 100 labels 3.5 to 3.7 %; of the surest 80 %, 0.35 to 0.6 % were wrong.
+On the 1,797 digits of scikit-learn, whose pixels are compared, three draws of 20 labels gave 2.3 to 4.8 %, of
+100 labels 1.5 to 3.8 %; the codes of an autoencoder 12 to 21 %.
 
 Neighbours do not always share their class (photos as pixels do not). So labels are left out first, and the
 guesses are used only where these come out right.
@@ -22,10 +24,11 @@ from ssgan_tf.graphs.poisson import balanced_cut, poisson_scores
 # the search for neighbours takes time by the square of the images
 MOST_IMAGES = 100_000
 FEWEST_IMAGES = 100
+# an autoencoder has not enough to learn from with fewer; their pixels are compared as they are
+FEWEST_FOR_CODES = 10_000
 LARGEST_SIDE = 32
 # of the labels that were left out
 MUST_BE_RIGHT = 0.75
-STEPS, PASSES, BATCH = 2500, 40, 256
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def guess_labels(
     left_out = _half_of(labels)
     if not len(left_out):
         return Guesses(labels, "no guessed labels: no class has two labels, so nothing could check them")
-    steps = min(STEPS, -(-PASSES * count // min(BATCH, count)))
-    graph = neighbour_graph(learn_codes(_vectors(images), seed, steps))
+    vectors = _vectors(images)
+    graph = neighbour_graph(vectors if count < FEWEST_FOR_CODES else learn_codes(vectors, seed))
     fewer = labels.copy()
     fewer[left_out] = -1
     found = poisson_scores(graph, fewer, len(shares))[left_out].argmax(1)
