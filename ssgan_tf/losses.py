@@ -40,6 +40,39 @@ def masked_cross_entropy(logits: tf.Tensor, labels: tf.Tensor, step: StepContext
     return tf.math.divide_no_nan(total, count)
 
 
+def trusted_cross_entropy(logits: tf.Tensor, targets: tf.Tensor, trusted: tf.Tensor) -> tf.Tensor:
+    """Mean over all examples of `trusted` times the softmax cross-entropy against `targets`.
+
+    The unlabelled loss of Sohn et al. 2020, "FixMatch", equation 4: it is divided by the number of all
+    examples, so it grows as more of them are trusted.
+
+    Args:
+        logits: [B, K].
+        targets: classes, int [B], from 0.
+        trusted: float [B], 0 where an example is left out.
+    """
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=tf.cast(logits, tf.float32))
+    return tf.reduce_mean(trusted * each)
+
+
+def mutual_information(first: tf.Tensor, second: tf.Tensor, step: StepContext) -> tf.Tensor:
+    """Mutual information, in nats, between the classes of two views of the global batch's images.
+
+    Ji et al. 2019, "Invariant Information Clustering", equation 3: of the joint distribution that is the
+    mean over the images of the outer product of the two answers, made symmetric.
+
+    Args:
+        first: logits of the first views [B, K].
+        second: logits of the second views [B, K].
+        step: averages over all replicas.
+    """
+    p, q = (tf.nn.softmax(tf.cast(logits, tf.float32)) for logits in (first, second))
+    joint = step.all_mean(tf.matmul(p, q, transpose_a=True) / tf.cast(tf.shape(p)[0], tf.float32))
+    joint = tf.maximum((joint + tf.transpose(joint)) / 2.0, 1e-8)
+    log_marginal = tf.math.log(tf.reduce_sum(joint, 1))
+    return tf.reduce_sum(joint * (tf.math.log(joint) - log_marginal[:, tf.newaxis] - log_marginal))
+
+
 def feature_matching(real: tf.Tensor, fake: tf.Tensor, step: StepContext) -> tf.Tensor:
     """Mean over features of (global batch mean of real - global batch mean of fake) squared.
 

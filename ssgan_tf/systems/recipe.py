@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from ssgan_tf import declare, plots
 from ssgan_tf.errors import UsageError, unknown
+from ssgan_tf.graphs.guesses import Guesses
 from ssgan_tf.metrics.figures import Figure
 from ssgan_tf.step_context import StepContext
 
@@ -74,7 +75,7 @@ class System(abc.ABC):
     """
 
     classifier: ClassVar[str | None] = None
-    generator: ClassVar[str | None] = None
+    generator: str | None = None
     grid_side: int = 5
 
     def __init__(self, settings: Any, data: DataSpec, dtype: str = "float32") -> None:
@@ -98,6 +99,20 @@ class System(abc.ABC):
 
     def initialise(self, networks: Networks, images: tf.Tensor) -> None:  # noqa: B027
         """Sets data-dependent initial weights from up to 512 record images uint8 [N, H, W, C]."""
+
+    def guesses_labels(self, count: int) -> bool:
+        """Whether `guess` may add labels to those of `count` training images."""
+        return False
+
+    def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
+        """Labels that are trained on beside the given ones, a function of the training images alone.
+
+        Args:
+            images: record images uint8 [N, H, W, C] of the training split.
+            labels: int32 [N], -1 unlabelled.
+            seed: of the run.
+        """
+        raise UsageError(f"{type(self).__name__} guesses no labels.")
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits float32 [B, K] for record images uint8 or float 0..255 [B, H, W, C].

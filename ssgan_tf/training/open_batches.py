@@ -20,6 +20,7 @@ def open_batches(
     seed: int,
     memory_limit: int,
     replicas: ReplicaRange,
+    labels: np.ndarray | None = None,
 ) -> Any:
     """Opens the training split of prepared data.
 
@@ -29,6 +30,7 @@ def open_batches(
         seed: of the order.
         replicas: the replicas of this process.
         memory_limit: bytes of uint8 images up to which they are held in memory.
+        labels: int32 [N], in place of the records' own; None: those.
 
     Raises:
         DataError: the split is missing, empty or damaged.
@@ -36,7 +38,7 @@ def open_batches(
     size = info.splits["train"]["count"] * int(np.prod(info.image_shape))
     if size <= memory_limit:
         split = read_split(info, "train")
-        return MemoryBatches(split.images, split.labels, streams, seed)
+        return MemoryBatches(split.images, split.labels if labels is None else labels, streams, seed)
     from ssgan_tf.training.streamed_batches import StreamedBatches
 
-    return StreamedBatches(info, streams, seed, replicas)
+    return StreamedBatches(info, streams, seed, replicas, labels)

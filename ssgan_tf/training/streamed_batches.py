@@ -33,6 +33,7 @@ class StreamedBatches:
         streams: what a step takes.
         seed: of the order.
         replicas: the replicas of this process.
+        labels: int32 [N], in place of the records' own; None: those.
 
     Raises:
         DataError: a shard is missing or damaged, there is no image, or no labelled one where needed.
@@ -41,13 +42,20 @@ class StreamedBatches:
     streaming = True
 
     def __init__(
-        self, info: DatasetInfo, streams: Mapping[str, Stream], seed: int, replicas: ReplicaRange
+        self,
+        info: DatasetInfo,
+        streams: Mapping[str, Stream],
+        seed: int,
+        replicas: ReplicaRange,
+        labels: np.ndarray | None = None,
     ) -> None:
         self.shape, self.seed, self.streams, self.replicas = info.image_shape, seed, dict(streams), replicas
         self.index = RecordIndex(info)
         if not len(self.index.labels):
             raise DataError("the training split holds no image.")
-        self.labelled = tf.constant(labelled_rows(self.index.labels, streams), tf.int64)
+        self.other_labels = None if labels is None else tf.constant(labels)
+        known = self.index.labels if labels is None else labels
+        self.labelled = tf.constant(labelled_rows(known, streams), tf.int64)
 
     @property
     def count(self) -> int:
@@ -82,6 +90,8 @@ class StreamedBatches:
             rows = tf.gather(self.labelled, rows)
         serialized = tf.numpy_function(self.index.read, [rows], tf.string, stateful=False)
         parsed = parse(tf.ensure_shape(serialized, [None]), self.shape)
+        if self.other_labels is not None:
+            return parsed["image"], tf.gather(self.other_labels, rows)
         return parsed["image"], parsed["label"]
 
     def local(self, step: StepContext, element: Any) -> dict[str, Batch]:

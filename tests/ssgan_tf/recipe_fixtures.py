@@ -37,6 +37,8 @@ def build(recipe: str, classes: int = 10, dtype: str = "float32", **settings) ->
     chosen = load_recipe(recipe)
     names = load_recipe(settings.get("of", recipe)).settings.__dataclass_fields__
     narrow = {"width": 0.0625, "batch_size": 16, "labelled_batch": 8, "latent_size": 8}
+    if names.get("generator"):
+        narrow["generator"] = "feature_matching"
     settings = {key: value for key, value in narrow.items() if key in names} | settings
     return chosen.build(chosen.configure("small", settings), DataSpec(image_shape(recipe), classes), dtype)
 

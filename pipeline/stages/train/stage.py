@@ -63,6 +63,7 @@ def run(
     from ssgan_tf.file_names import CHECKPOINTS, TRAINING
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.checkpoints import latest_checkpoint
+    from ssgan_tf.training.guessed import labels_to_train_on
     from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
@@ -98,12 +99,16 @@ def run(
     if latest_checkpoint(output / CHECKPOINTS) and (output / TRAINING).exists():
         _check_continues(TrainingRecord.load(output), record)
     record.save(output)
+    labels = labels_to_train_on(
+        info, system, strategy, seed=seed, folder=output, say=lambda line: terminal.say(f"  {line}")
+    )
     batches = open_batches(
         info,
         system.streams(),
         seed=seed,
         memory_limit=config.memory_limit_mb * 2**20,
         replicas=ReplicaRange.of(strategy),
+        labels=labels,
     )
     held_out = open_held_out(info, system)
     loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)

@@ -1,0 +1,1 @@
+"""Labels carried along a graph of neighbours, to images that have none."""

@@ -1,0 +1,339 @@
+"""Few labels: a small classifier, consistent over weak and strong views of all images.
+
+Settings:  train.recipe=few-labels
+Cost:      a step of 28x28 images (32 labelled, 96 unlabelled in two views) takes about 0.13 s on one core.
+Losses:    l, logits; (x, y) labelled, u unlabelled images; w, s, weak and strong views; p = softmax(l(w(u)))
+           times prior / mean p, scaled to a sum of 1
+           D minimises  E -log softmax(l(w(x)))_y + E [max p >= t] -log softmax(l(s(u)))_(argmax p)
+           - mutual_information * I(w(u); s(u))
+           with generator=feature_matching also 1/2 E softplus(-S(u)) + 1/2 E softplus(S(G(z))), S =
+           logsumexp(l); and G minimises  mean over features of (E f(u) - E f(G(z)))^2
+
+Consistency is that of Sohn et al. 2020, "FixMatch"; alignment that of Berthelot et al. 2020, "ReMixMatch";
+the adaptive threshold is the global one of Wang et al. 2023, "FreeMatch"; the mutual information between the
+class distributions of two views is that of Ji et al. 2019, "Invariant Information Clustering"; the K logits
+and the generator are those of Salimans et al. 2016, "Improved Techniques for Training GANs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ssgan_tf import losses, pixels
+from ssgan_tf.adam import Adam
+from ssgan_tf.declare import Rule, at_least, decay, one_of, positive, setting, within
+from ssgan_tf.errors import UsageError
+from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, Guesses, guess_labels
+from ssgan_tf.networks.alignment import Alignment
+from ssgan_tf.networks.convolutions import Conv2DTranspose
+from ssgan_tf.networks.dcgan_pair import Outputs, channels
+from ssgan_tf.networks.layers import BatchNormalization
+from ssgan_tf.networks.stack import QUARTERABLE, Stack, quarterable_side
+from ssgan_tf.networks.strided_classifier import StridedClassifier
+from ssgan_tf.step_context import StepContext, current_step
+from ssgan_tf.systems.recipe import (
+    Batch,
+    DataSpec,
+    Losses,
+    Networks,
+    Recipe,
+    Reproduction,
+    Stream,
+    System,
+    Update,
+)
+from ssgan_tf.views import AUTO, KINDS, STRONG, WEAK, kind_for, view
+
+UNIFORM, LABELLED, NONE = "uniform", "labelled", "none"
+MATCHING = "feature_matching"
+
+
+def shares_of(prior: str) -> tuple[float, ...] | None:
+    """The numbers that a prior lists, scaled to a sum of 1; None where it lists none.
+
+    Raises:
+        ValueError: an entry is no number above 0.
+    """
+    if prior in (UNIFORM, LABELLED, NONE):
+        return None
+    numbers = [float(part) for part in prior.split(",")]
+    if len(numbers) < 2 or not all(0.0 < number < float("inf") for number in numbers):
+        raise ValueError("shares are numbers above 0")
+    return tuple(number / sum(numbers) for number in numbers)
+
+
+def _is_prior(value: str) -> bool:
+    try:
+        shares_of(value)
+    except ValueError:
+        return False
+    return True
+
+
+PRIOR = Rule(
+    f"{UNIFORM}, {LABELLED}, {NONE}, or a number above 0 for each class, with commas between them", _is_prior
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `few-labels`; the defaults are the preset `full`."""
+
+    image_size: int = setting(0, "side of the network's images; 0: the data's", QUARTERABLE)
+    width: float = setting(1.0, "multiplies the number of filters of every layer", positive())
+    views: str = setting(
+        AUTO,
+        "what a view may change: digits (no mirror), natural (colour, mirror), colours (the same without the "
+        "mirror), none; auto: digits for grey images, colours for others",
+        one_of(AUTO, *KINDS),
+    )
+    steps: int = setting(6000, "training steps", at_least(1))
+    batch_size: int = setting(96, "images of all kinds, each in two views, over all replicas", at_least(1))
+    labelled_batch: int = setting(32, "labelled images that a step takes beside them", at_least(1))
+    learning_rate: float = setting(2e-3, "Adam's first learning rate; a cosine leads to 0", positive())
+    beta_2: float = setting(0.99, "Adam's decay of the mean squared gradient", decay())
+    weight_decay: float = setting(5e-4, "decay of the kernels, times the learning rate", within(0, 1))
+    threshold: float = setting(
+        0.95, "confidence from which an answer on a weak view is trained on", within(0, 1)
+    )
+    threshold_form: str = setting(
+        "fixed",
+        "fixed, or adaptive: the threshold is the running mean of the confidence, and `threshold` at most",
+        one_of("fixed", "adaptive"),
+    )
+    prior: str = setting(
+        LABELLED,
+        "shares of the classes that the answers are held to: labelled (as among the labelled images), "
+        "uniform, none, or a number for each class",
+        PRIOR,
+    )
+    guesses: float = setting(
+        0.8,
+        "share of the training images that are given a guessed label, where a check with labels left out "
+        "allows it; 0: none",
+        within(0, 1),
+    )
+    mutual_information: float = setting(
+        1.0, "weight of the mutual information between the classes of two views", within(0, 100)
+    )
+    generator: str = setting(
+        NONE,
+        "none, or feature_matching: a generator, whose images the classifier tells from real ones",
+        one_of(NONE, MATCHING),
+    )
+    adversarial_weight: float = setting(
+        1.0, "weight of the losses on real against generated images", within(0, 100)
+    )
+    latent_size: int = setting(100, "numbers that the generator makes an image of", at_least(1))
+
+
+class FewLabels(System):
+    """The networks and losses of `few-labels`; images in [-1, 1].
+
+    Attributes:
+        side: of the networks' square images.
+        kind: of the views.
+    """
+
+    classifier = "discriminator"
+    settings: Settings
+
+    def __init__(self, settings: Settings, data: DataSpec, dtype: str = "float32") -> None:
+        super().__init__(settings, data, dtype)
+        self.side = quarterable_side(settings.image_size, data.image_shape)
+        self.kind = kind_for(data.image_shape[2]) if settings.views == AUTO else settings.views
+        self.shares = shares_of(settings.prior)
+        if self.shares is not None and data.num_classes and len(self.shares) != data.num_classes:
+            raise UsageError(
+                f"recipe.prior gives {len(self.shares)} shares; the data have {data.num_classes} classes."
+            )
+        if settings.generator != NONE:
+            self.generator = "generator"
+
+    def streams(self) -> dict[str, Stream]:
+        """Images of all kinds, and labelled ones."""
+        s = self.settings
+        return {
+            "images": Stream(s.batch_size),
+            "labelled": Stream(s.labelled_batch, labelled_only=True),
+        }
+
+    def guesses_labels(self, count: int) -> bool:
+        """Whether labels are guessed: where `guesses` says so, and neighbours can be searched for."""
+        return self.settings.guesses > 0.0 and FEWEST_IMAGES <= count <= MOST_IMAGES
+
+    def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
+        """Labels carried along neighbours, for the share `guesses` of the images."""
+        classes = self.data.num_classes
+        shares = np.full(classes, 1.0 / classes)
+        if self.shares is not None:
+            shares = np.array(self.shares)
+        elif self.settings.prior == LABELLED:
+            shares = np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+        return guess_labels(images, labels, shares, self.settings.guesses, seed)
+
+    def build_networks(self) -> Networks:
+        """Builds the classifier and, where there is one, the generator."""
+        s, classes = self.settings, self.data.num_classes
+        shape = (1, self.side, self.side, self.data.image_shape[2])
+        discriminator = StridedClassifier(side=self.side, width=s.width, units=classes, dtype=self.dtype)
+        discriminator.alignment = Alignment(classes, dtype="float32")
+        discriminator(tf.zeros(shape))
+        networks: Networks = {"discriminator": discriminator}
+        if s.generator != NONE:
+            networks["generator"] = self._build_generator()
+            networks["generator"](tf.zeros([1, s.latent_size]))
+        return networks
+
+    def _build_generator(self) -> keras.Model:
+        s = self.settings
+        start, filters = self.side // 4, channels(s.width, 64)
+        body = [
+            keras.layers.Dense(start * start * filters, use_bias=False, dtype=self.dtype),
+            BatchNormalization(dtype=self.dtype),
+            keras.layers.Activation("relu", dtype=self.dtype),
+            keras.layers.Reshape([start, start, filters], dtype=self.dtype),
+            Conv2DTranspose(
+                channels(self.settings.width, 32), 4, 2, "same", use_bias=False, dtype=self.dtype
+            ),
+            BatchNormalization(dtype=self.dtype),
+            keras.layers.Activation("relu", dtype=self.dtype),
+            Conv2DTranspose(self.data.image_shape[2], 4, 2, "same", dtype=self.dtype),
+            keras.layers.Activation("tanh", dtype="float32"),
+        ]
+        return Stack(body, name="generator", dtype=self.dtype)
+
+    def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Adam for each network; the classifier's rate falls to 0 along half a cosine."""
+        s = self.settings
+        rate = keras.optimizers.schedules.CosineDecay(s.learning_rate, s.steps)
+        optimizers = {
+            "discriminator": Adam(rate, beta_2=s.beta_2, weight_decay=s.weight_decay or None),
+        }
+        optimizers["discriminator"].exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        if s.generator != NONE:
+            optimizers["generator"] = Adam(s.learning_rate / 2.0, beta_1=0.5)
+        return optimizers
+
+    def updates(self) -> Sequence[Update]:
+        """One update of all networks from one forward pass."""
+        return [self._update]
+
+    def _view(self, images: tf.Tensor, step: StepContext, strong: bool) -> tf.Tensor:
+        amounts = (STRONG if strong else WEAK)[self.kind]
+        return view(pixels.scale(images, -1.0, 1.0, self.side), step, amounts)
+
+    def _update(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
+        s, classify = self.settings, networks["discriminator"]
+        images, labelled = batches["images"].image, batches["labelled"]
+        # one pass, so that weak and strong views are normalised by the same statistics
+        parts = [self._view(labelled.image, step, strong=True)]
+        parts += [self._view(images, step, strong=strong) for strong in (False, True)]
+        outputs = classify(tf.concat(parts, 0), training=True)
+        sizes = [part.shape[0] for part in parts]
+        on_labelled, on_weak, on_strong = tf.split(outputs.logits, sizes)
+        supervised = losses.masked_cross_entropy(on_labelled, labelled.label, step)
+        targets, trusted = self._targets(classify.alignment, on_weak, labelled.label, step)
+        # a label, given or guessed, stands before the network's own answer
+        known = batches["images"].label >= 0
+        targets = tf.where(known, batches["images"].label, targets)
+        trusted = tf.where(known, tf.ones_like(trusted), trusted)
+        consistency = losses.trusted_cross_entropy(on_strong, targets, trusted)
+        record = {
+            "discriminator/supervised": supervised,
+            "discriminator/consistency": consistency,
+            "discriminator/trusted_share": losses.share(trusted > 0.0),
+            "discriminator/labelled_accuracy": losses.masked_accuracy(on_labelled, labelled.label, step),
+        }
+        total = supervised + consistency
+        if s.mutual_information:
+            shared = losses.mutual_information(on_weak, on_strong, step)
+            record["discriminator/mutual_information"] = shared
+            total -= s.mutual_information * shared
+        minimise = {"discriminator": total}
+        if s.generator != NONE:
+            real = Outputs(on_strong, outputs.features[sizes[0] + sizes[1] :])
+            minimise |= self._game(networks, real, step, record)
+            minimise["discriminator"] += total
+        return Losses(minimise, record)
+
+    def _targets(
+        self, alignment: Alignment, logits: tf.Tensor, labels: tf.Tensor, step: StepContext
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Classes int [B] that the weak views' answers name, and 1.0 for those that are trained on."""
+        s = self.settings
+        prior: tf.Tensor | None = tf.ones([self.data.num_classes]) / self.data.num_classes
+        if s.prior == LABELLED:
+            prior = alignment.labelled_shares(labels, step)
+        elif s.prior == NONE:
+            prior = None
+        elif self.shares is not None:
+            prior = tf.constant(self.shares, tf.float32)
+        answers = alignment.aligned(tf.nn.softmax(tf.stop_gradient(logits)), prior, step)
+        threshold: tf.Tensor | float = s.threshold
+        if s.threshold_form == "adaptive":
+            threshold = tf.minimum(alignment.confidence(answers, step), s.threshold)
+        trusted = tf.cast(tf.reduce_max(answers, 1) >= threshold, tf.float32)
+        return tf.argmax(answers, 1, output_type=tf.int32), trusted
+
+    def _game(
+        self, networks: Networks, real: Outputs, step: StepContext, record: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        s = self.settings
+        z = step.normal([real.logits.shape[0], s.latent_size])
+        fakes = networks["generator"](z, training=True)
+        with step.frozen_statistics():
+            fake = networks["discriminator"](view(fakes, step, STRONG[self.kind]), training=True)
+        on_real, on_fake = losses.k_logit_real(real.logits), losses.k_logit_fake(fake.logits)
+        matching = losses.feature_matching(real.features, fake.features, step)
+        record |= {"discriminator/real": on_real, "discriminator/fake": on_fake}
+        game = s.adversarial_weight * 0.5 * (on_real + on_fake)
+        return {"discriminator": game, "generator": matching}
+
+    def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Class logits [B, K]; in training those of weak views."""
+        if training:
+            images = self._view(images, current_step(), strong=True)
+        else:
+            images = pixels.scale(images, -1.0, 1.0, self.side)
+        return networks["discriminator"](images, training=training).logits
+
+    def real_score(self, networks: Networks, images: tf.Tensor) -> tf.Tensor:
+        """sigmoid of the logsumexp of the class logits; without a generator it was not trained to say so."""
+        return tf.sigmoid(tf.reduce_logsumexp(self.class_logits(networks, images), -1))
+
+    def latent(self, count: int, seed: int) -> tf.Tensor:
+        """Draws z ~ N(0, I).
+
+        Raises:
+            UsageError: there is no generator.
+        """
+        if self.generator is None:
+            raise UsageError(
+                "few-labels has no generator unless recipe.generator=feature_matching asks for one."
+            )
+        return tf.random.stateless_normal([count, self.settings.latent_size], [seed, 0])
+
+    def generate(self, networks: Networks, latent: tf.Tensor) -> tf.Tensor:
+        """Generates record images in inference mode."""
+        return pixels.unscale(networks["generator"](latent), -1.0, 1.0)
+
+
+RECIPE = Recipe(
+    name="few-labels",
+    settings=Settings,
+    system=FewLabels,
+    presets={"small": {"steps": 2000}},
+    semi_supervised=True,
+    baseline="supervised",
+    reproduction=Reproduction(
+        settings={"data.dataset": "{mnist}", "data.labels_per_class": 10},
+        original="none: a system of this project's own",
+        seeds=5,
+    ),
+)
