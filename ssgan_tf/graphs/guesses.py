@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 import tensorflow as tf
 
 from ssgan_tf.graphs.autoencoder import learn_codes
@@ -74,12 +75,12 @@ def guess_labels(
     graph = neighbour_graph(vectors if count < FEWEST_FOR_CODES else learn_codes(vectors, seed))
     fewer = labels.copy()
     fewer[left_out] = -1
-    found = poisson_scores(graph, fewer, len(shares))[left_out].argmax(1)
-    right, tried = int((found == labels[left_out]).sum()), len(left_out)
+    found, _ = _carried(graph, fewer, shares)
+    right, tried = int((found[left_out] == labels[left_out]).sum()), len(left_out)
     checked = f"of {tried} labels that were left out, {right} were found again"
     if right < MUST_BE_RIGHT * tried:
         return Guesses(labels, f"no guessed labels: {checked}, fewer than three of four")
-    classes, margins = balanced_cut(graph, labels, poisson_scores(graph, labels, len(shares)), shares)
+    classes, margins = _carried(graph, labels, shares)
     surest = np.argsort(-margins, kind="stable")[: int(sure * count)]
     guessed = np.full(count, -1, np.int32)
     guessed[surest] = classes[surest]
@@ -88,6 +89,12 @@ def guess_labels(
         np.where(labels >= 0, labels, guessed).astype(np.int32),
         f"{new} of {int((labels < 0).sum())} unlabelled images are given a guessed label ({checked})",
     )
+
+
+def _carried(
+    graph: sparse.csr_matrix, labels: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return balanced_cut(graph, labels, poisson_scores(graph, labels, len(shares)), shares)
 
 
 def _half_of(labels: np.ndarray) -> np.ndarray:
