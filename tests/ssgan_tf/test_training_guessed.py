@@ -1,0 +1,131 @@
+"""Guessed labels in a training: made once, kept in a file, the same in memory and streamed."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssgan_tf.errors import DataError
+from ssgan_tf.file_names import GUESSES
+from ssgan_tf.graphs.guesses import Guesses
+from ssgan_tf.recipes import load_recipe
+from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, shard_name, write_records
+from ssgan_tf.step_context import StepContext
+from ssgan_tf.systems.recipe import DataSpec
+from ssgan_tf.training.guessed import labels_to_train_on
+from ssgan_tf.training.open_batches import open_batches
+from ssgan_tf.training.replicas import ReplicaRange
+from ssgan_tf.training.strategy import make_strategy
+
+GIVEN = np.array([0, 1] + [-1] * 118, np.int32)
+GUESSED = np.where(np.arange(120) < 2, GIVEN, np.where(np.arange(120) < 60, np.arange(120) % 10, -1)).astype(
+    np.int32
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(digits, tmp_path_factory):
+    """120 digits, two of them labelled."""
+    folder = tmp_path_factory.mktemp("prepared")
+    encoded = tf.io.encode_png(digits[0][:120]).numpy()
+    records = (
+        example_bytes(png=encoded[i], height=8, width=8, channels=1, label=int(GIVEN[i]), key=str(i))
+        for i in range(120)
+    )
+    shard = write_records(folder / shard_name("train", 0, 1), records)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "image_shape": [8, 8, 1],
+        "class_names": [str(i) for i in range(10)],
+        "splits": {"train": {"count": 120, "labelled": 2, "shards": [shard]}},
+    }
+    (folder / "dataset.json").write_text(json.dumps(document))
+    return DatasetInfo.load(folder)
+
+
+@pytest.fixture
+def system(prepared, monkeypatch):
+    """`few-labels` with guesses that are known, and a count of how often they are asked for."""
+    recipe = load_recipe("few-labels")
+    settings = recipe.configure("small", {"width": 0.0625, "batch_size": 16, "labelled_batch": 8})
+    system = recipe.build(settings, DataSpec(prepared.image_shape, 10))
+    system.asked = []
+
+    def guess(images, labels, seed):
+        np.testing.assert_array_equal(labels, GIVEN)
+        system.asked.append(seed)
+        return Guesses(GUESSED, "58 are guessed")
+
+    monkeypatch.setattr(system, "guess", guess)
+    return system
+
+
+def labels_of(prepared, system, folder):
+    said = []
+    found = labels_to_train_on(
+        prepared, system, make_strategy("default"), seed=5, folder=folder, say=said.append
+    )
+    return found, said
+
+
+def test_guesses_are_made_once_and_a_resumed_run_takes_the_same(prepared, system, tmp_path):
+    found, said = labels_of(prepared, system, tmp_path)
+    np.testing.assert_array_equal(found, GUESSED)
+    assert said == ["58 are guessed"] and system.asked == [5]
+    again, said = labels_of(prepared, system, tmp_path)
+    np.testing.assert_array_equal(again, GUESSED)
+    assert said == [] and system.asked == [5]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x93NUMPY broken", "is damaged"),
+        (np.zeros(7, np.int32), "not of these data"),
+        (np.full(120, 10, np.int32), "not of these data"),
+        (np.zeros(120), "not of these data"),
+    ],
+)
+def test_a_file_that_is_none_of_this_run_is_refused(prepared, system, tmp_path, content, words):
+    if isinstance(content, bytes):
+        (tmp_path / GUESSES).write_bytes(content)
+    else:
+        np.save(tmp_path / GUESSES, content)
+    with pytest.raises(DataError, match=words):
+        labels_of(prepared, system, tmp_path)
+
+
+def test_without_guesses_or_in_the_baseline_only_given_labels_count(prepared, system, tmp_path):
+    off = load_recipe("few-labels")
+    settings = dataclasses.replace(system.settings, guesses=0.0)
+    assert labels_of(prepared, off.build(settings, system.data), tmp_path) == (None, [])
+    baseline = load_recipe("supervised")
+    alone = baseline.build(baseline.configure("small", {"of": "few-labels"}), system.data)
+    assert labels_of(prepared, alone, tmp_path) == (None, [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_batches_hold_the_guessed_labels_in_memory_and_streamed(prepared, system):
+    step, taken = StepContext(5, tf.constant(3, tf.int64)), []
+    for limit in (10**9, 0):
+        batches = open_batches(
+            prepared,
+            system.streams(),
+            seed=5,
+            memory_limit=limit,
+            replicas=ReplicaRange.of(make_strategy("default")),
+            labels=GUESSED,
+        )
+        assert batches.streaming == (limit == 0)
+        element = next(iter(batches.elements(3))) if batches.streaming else None
+        taken.append(
+            {name: [v.numpy() for v in batch] for name, batch in batches.local(step, element).items()}
+        )
+    memory, streamed = taken
+    for name in memory:
+        for mine, other in zip(memory[name], streamed[name], strict=True):
+            np.testing.assert_array_equal(mine, other)
+    # the two given labels alone would fill no batch of different ones
+    assert (memory["labelled"][1] >= 0).all() and len(np.unique(memory["labelled"][1])) > 2
