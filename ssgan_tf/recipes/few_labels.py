@@ -1,9 +1,11 @@
-"""Few labels: labels guessed along neighbours, then a classifier that is consistent over views of all images.
+"""Few labels: guessed labels, then one answer on weak and strong views of an image.
 
 Settings:  train.recipe=few-labels
-Cost:      guesses for 60,000 images about two minutes, once; a step of 28x28 images (32 labelled, 96 others in
-           two views) 0.18 s on one core of an AMD EPYC without AVX-512.
-Losses:    l, logits; (x, y) images with a label, given or guessed; u any images; w, s, weak and strong views;
+Cost:      guesses for 60,000 images about two minutes, once; a step of 28x28 images (32 labelled, 96
+           others in two views) 0.18 s on one core of an AMD EPYC without AVX-512.
+Expected:  MNIST, one draw each while it was developed: 1.6 % test error with 20 labels after 1,000 steps,
+           1.5 % with 100 after 1,500, and 0.8 % after 1,500 with all labels.
+Losses:    l, logits; (x, y) images with a label, given or guessed; u any; w, s, weak and strong views;
            p = softmax(l(w(u))) times prior / mean p, scaled to a sum of 1; c = y where u has a label, else
            argmax p; t = 1 where u has a label or max p >= threshold, else 0
            D minimises  E -log softmax(l(s(x)))_y + E t * -log softmax(l(s(u)))_c
@@ -29,14 +31,14 @@ import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.adam import Adam
-from ssgan_tf.declare import Rule, at_least, decay, one_of, positive, setting, within
+from ssgan_tf.class_shares import LABELLED, NONE, PRIOR, shares_of
+from ssgan_tf.declare import at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
 from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, Guesses, guess_labels
 from ssgan_tf.networks.alignment import Alignment
-from ssgan_tf.networks.convolutions import Conv2DTranspose
-from ssgan_tf.networks.dcgan_pair import Outputs, channels
-from ssgan_tf.networks.layers import BatchNormalization
-from ssgan_tf.networks.stack import QUARTERABLE, Stack, quarterable_side
+from ssgan_tf.networks.dcgan_pair import Outputs
+from ssgan_tf.networks.small_generator import small_generator
+from ssgan_tf.networks.stack import QUARTERABLE, quarterable_side
 from ssgan_tf.networks.strided_classifier import StridedClassifier
 from ssgan_tf.step_context import StepContext, current_step
 from ssgan_tf.systems.recipe import (
@@ -52,35 +54,7 @@ from ssgan_tf.systems.recipe import (
 )
 from ssgan_tf.views import AUTO, KINDS, STRONG, WEAK, kind_for, view
 
-UNIFORM, LABELLED, NONE = "uniform", "labelled", "none"
 MATCHING = "feature_matching"
-
-
-def shares_of(prior: str) -> tuple[float, ...] | None:
-    """The numbers that a prior lists, scaled to a sum of 1; None where it lists none.
-
-    Raises:
-        ValueError: an entry is no number above 0.
-    """
-    if prior in (UNIFORM, LABELLED, NONE):
-        return None
-    numbers = [float(part) for part in prior.split(",")]
-    if len(numbers) < 2 or not all(0.0 < number < float("inf") for number in numbers):
-        raise ValueError("shares are numbers above 0")
-    return tuple(number / sum(numbers) for number in numbers)
-
-
-def _is_prior(value: str) -> bool:
-    try:
-        shares_of(value)
-    except ValueError:
-        return False
-    return True
-
-
-PRIOR = Rule(
-    f"{UNIFORM}, {LABELLED}, {NONE}, or a number above 0 for each class, with commas between them", _is_prior
-)
 
 
 @dataclass(frozen=True)
@@ -189,27 +163,9 @@ class FewLabels(System):
         discriminator(tf.zeros(shape))
         networks: Networks = {"discriminator": discriminator}
         if s.generator != NONE:
-            networks["generator"] = self._build_generator()
+            networks["generator"] = small_generator(self.side, self.data.image_shape[2], s.width, self.dtype)
             networks["generator"](tf.zeros([1, s.latent_size]))
         return networks
-
-    def _build_generator(self) -> keras.Model:
-        s = self.settings
-        start, filters = self.side // 4, channels(s.width, 64)
-        body = [
-            keras.layers.Dense(start * start * filters, use_bias=False, dtype=self.dtype),
-            BatchNormalization(dtype=self.dtype),
-            keras.layers.Activation("relu", dtype=self.dtype),
-            keras.layers.Reshape([start, start, filters], dtype=self.dtype),
-            Conv2DTranspose(
-                channels(self.settings.width, 32), 4, 2, "same", use_bias=False, dtype=self.dtype
-            ),
-            BatchNormalization(dtype=self.dtype),
-            keras.layers.Activation("relu", dtype=self.dtype),
-            Conv2DTranspose(self.data.image_shape[2], 4, 2, "same", dtype=self.dtype),
-            keras.layers.Activation("tanh", dtype="float32"),
-        ]
-        return Stack(body, name="generator", dtype=self.dtype)
 
     def build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         """Adam for each network; the classifier's rate falls to 0 along half a cosine."""
