@@ -92,7 +92,7 @@ class Settings:
     guesses: float = setting(
         0.8,
         "share of the training images that are given a guessed label, where a check with labels left out "
-        "allows it; 0: none",
+        "allows it; 0: none. They are carried to classes of known shares: prior=none has none",
         within(0, 1),
     )
     mutual_information: float = setting(
@@ -141,8 +141,9 @@ class FewLabels(System):
         }
 
     def guesses_labels(self, count: int) -> bool:
-        """Whether labels are guessed: where `guesses` says so, and neighbours can be searched for."""
-        return self.settings.guesses > 0.0 and FEWEST_IMAGES <= count <= MOST_IMAGES
+        """Whether labels are guessed: where `guesses` says so, shares are known, and neighbours can be found."""
+        wanted = self.settings.guesses > 0.0 and self.settings.prior != NONE
+        return wanted and FEWEST_IMAGES <= count <= MOST_IMAGES
 
     def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""

@@ -99,8 +99,9 @@ def test_a_file_that_is_none_of_this_run_is_refused(prepared, system, tmp_path, 
 
 def test_without_guesses_or_in_the_baseline_only_given_labels_count(prepared, system, tmp_path):
     off = load_recipe("few-labels")
-    settings = dataclasses.replace(system.settings, guesses=0.0)
-    assert labels_of(prepared, off.build(settings, system.data), tmp_path) == (None, [])
+    for change in ({"guesses": 0.0}, {"prior": "none"}):
+        settings = dataclasses.replace(system.settings, **change)
+        assert labels_of(prepared, off.build(settings, system.data), tmp_path) == (None, [])
     baseline = load_recipe("supervised")
     alone = baseline.build(baseline.configure("small", {"of": "few-labels"}), system.data)
     assert labels_of(prepared, alone, tmp_path) == (None, [])
