@@ -141,7 +141,7 @@ class FewLabels(System):
         }
 
     def guesses_labels(self, count: int) -> bool:
-        """Whether labels are guessed: where `guesses` says so, shares are known, and neighbours can be found."""
+        """Whether labels are guessed: where they are asked for, shares are known, and images not too many."""
         wanted = self.settings.guesses > 0.0 and self.settings.prior != NONE
         return wanted and FEWEST_IMAGES <= count <= MOST_IMAGES
 
