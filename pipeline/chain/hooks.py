@@ -96,6 +96,15 @@ def requirements(settings: Any) -> None:
         parse_requirements(settings.require)
 
 
+def foreign_content(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest of foreign images: others under the same name make another evaluation."""
+    if not settings.foreign:
+        return {}
+    from pipeline.sources.catalog import open_source
+
+    return {"foreign_content": open_source(settings.foreign).digest()}
+
+
 def blessed(settings: Any, folder: Path, terminal: Terminal) -> None:
     """Decides whether the model of an evaluation may be shipped, where something is required of it."""
     if settings.require or settings.not_worse_than:

@@ -224,6 +224,7 @@ STAGES = (
             "evaluate.not_worse_than",
             "evaluate.margin",
         ),
+        resolve=hooks.foreign_content,
         check=hooks.requirements,
         afterwards=hooks.blessed,
         for_baseline=True,
