@@ -60,7 +60,7 @@ def test_two_runs_side_by_side(ganpipe, place, tmp_path):
     for _ in range(2):
         ganpipe("runs", place / "first", place / "deep" / "second", "--page", page)
     text = page.read_text()
-    assert re.findall(r"<tr><td>(train\.\w+)</td><td>(\w+)</td><td>(\w+)</td></tr>", text) == [
+    assert re.findall(r"<tr><td[^>]*>(train\.\w+)</td><td[^>]*>(\w+)</td><td[^>]*>(\w+)</td></tr>", text) == [
         ("train.image_every", "default", "77")
     ]
     # the first draws of both are the same model
