@@ -229,7 +229,7 @@ def test_unreadable_images_among_good_ones_are_skipped_counted_and_listed(tmp_pa
     assert sum(split["count"] for split in document["splits"].values()) == 8
     assert f"{len(BAD) + 1} image(s) skipped" in said
     assert set(left_in(tmp_path / "out")) == {
-        "dataset.json", "labelled.txt", "provenance", "images.csv", "source.json"
+        "dataset.json", "labelled.txt", "provenance", "images.csv", "schema.json", "source.json"
     }  # fmt: skip
 
 
