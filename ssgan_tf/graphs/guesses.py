@@ -45,6 +45,11 @@ class Guesses:
     why: str
 
 
+def can_be_compared(count: int) -> bool:
+    """Whether so many images are enough to have neighbours, and few enough to search them."""
+    return FEWEST_IMAGES <= count <= MOST_IMAGES
+
+
 def guess_labels(
     images: np.ndarray, labels: np.ndarray, shares: np.ndarray, sure: float, seed: int
 ) -> Guesses:
@@ -63,7 +68,7 @@ def guess_labels(
     """
     labels = labels.astype(np.int32)
     count = len(images)
-    if not FEWEST_IMAGES <= count <= MOST_IMAGES:
+    if not can_be_compared(count):
         return Guesses(
             labels,
             f"no guessed labels: they want {FEWEST_IMAGES} to {MOST_IMAGES} training images, not {count}",

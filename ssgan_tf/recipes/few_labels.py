@@ -34,7 +34,7 @@ from ssgan_tf.adam import Adam
 from ssgan_tf.class_shares import LABELLED, NONE, PRIOR, shares_of
 from ssgan_tf.declare import at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
-from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, Guesses, guess_labels
+from ssgan_tf.graphs.guesses import Guesses, can_be_compared, guess_labels
 from ssgan_tf.networks.alignment import Alignment
 from ssgan_tf.networks.dcgan_pair import Outputs
 from ssgan_tf.networks.small_generator import small_generator
@@ -142,8 +142,7 @@ class FewLabels(System):
 
     def guesses_labels(self, count: int) -> bool:
         """Whether labels are guessed: where they are asked for, shares are known, and images not too many."""
-        wanted = self.settings.guesses > 0.0 and self.settings.prior != NONE
-        return wanted and FEWEST_IMAGES <= count <= MOST_IMAGES
+        return self.settings.guesses > 0.0 and self.settings.prior != NONE and can_be_compared(count)
 
     def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""
@@ -256,7 +255,7 @@ class FewLabels(System):
         return {"discriminator": game, "generator": matching}
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Class logits [B, K]; in training those of weak views."""
+        """Class logits [B, K]; in training those of strong views."""
         if training:
             images = self._view(images, current_step(), strong=True)
         else:
