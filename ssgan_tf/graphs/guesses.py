@@ -45,9 +45,11 @@ class Guesses:
     why: str
 
 
-def can_be_compared(count: int) -> bool:
-    """Whether so many images are enough to have neighbours, and few enough to search them."""
-    return FEWEST_IMAGES <= count <= MOST_IMAGES
+def why_not_compared(count: int) -> str | None:
+    """Says why so many images have too few neighbours, or too many to search; None: they can be compared."""
+    if FEWEST_IMAGES <= count <= MOST_IMAGES:
+        return None
+    return f"no guessed labels: they want {FEWEST_IMAGES} to {MOST_IMAGES} training images, not {count}"
 
 
 def guess_labels(
@@ -68,11 +70,8 @@ def guess_labels(
     """
     labels = labels.astype(np.int32)
     count = len(images)
-    if not can_be_compared(count):
-        return Guesses(
-            labels,
-            f"no guessed labels: they want {FEWEST_IMAGES} to {MOST_IMAGES} training images, not {count}",
-        )
+    if why := why_not_compared(count):
+        return Guesses(labels, why)
     left_out = _half_of(labels)
     if not len(left_out):
         return Guesses(labels, "no guessed labels: no class has two labels, so nothing could check them")
