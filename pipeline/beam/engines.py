@@ -23,12 +23,14 @@ from pipeline.beam.modes import (
     DATAFLOW,
     ENGINES,
     FLINK,
+    IN_MEMORY,
     LOCAL,
     MODES,
     PORTABLE,
     SPARK,
     split_options,
 )
+from pipeline.beam.pool import WorkerPool
 from pipeline.beam.watch import Patience
 from pipeline.child_processes import importable
 from pipeline.errors import UsageError, did_you_mean
@@ -70,12 +72,14 @@ class Engine:
         workers: processes, where the mode starts them itself.
         options: names and values of Beam's options, as they came.
         added: those that follow from the mode.
+        pool: the worker processes, where the mode starts them itself.
     """
 
     mode: str
     workers: int = 1
     options: tuple[tuple[str, str], ...] = ()
     added: list[tuple[str, str]] = field(default_factory=list)
+    pool: WorkerPool | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -131,7 +135,11 @@ def opened(mode: str, *, workers: int = 1, options: str | None = None) -> Iterat
             raise UsageError(
                 f"--beam-option is for the engines {', '.join(ENGINES)}; --runner {mode} takes none."
             )
-        yield engine
+        if mode == IN_MEMORY:
+            yield engine
+            return
+        with WorkerPool() as engine.pool:
+            yield engine
         return
     if mode == DASK:
         _load_dask()

@@ -22,7 +22,7 @@ from pipeline.stages.preprocess.findings import Findings
 OUTPUTS = ("", "train", "test", "validation", "certify")
 """Splits that images go to, by their code in `Members.output`; "" is none."""
 
-BLOCK = 1 << 16
+BLOCK = 1 << 13
 Same = Callable[[slice, slice], np.ndarray]
 _KEY = re.compile(r"([0-9a-f]{32})(?:\.([1-9]\d{0,9}))?")
 
