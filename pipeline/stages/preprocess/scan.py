@@ -8,10 +8,10 @@ the records are written the scratch folder holds the pixels, as many bytes as th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -179,18 +179,34 @@ class _Keeper:
 
 def look(items: Iterator[Item], background: int) -> Iterator[Looked]:
     """Yields what is seen of each item, decoding those that their source has not."""
+    block: list[Item] = []
+    size = 0
     for item in items:
-        pixels, reason = item.pixels, item.problem or ""
-        if pixels is None and not reason:
-            # loads TensorFlow, which a scan of arrays can do without
-            from pipeline.images.decoding import decode
-            from pipeline.images.rejected import Rejected
+        block.append(item)
+        size += len(item.encoded or b"")
+        if len(block) == _BLOCK_IMAGES or size >= _BLOCK_BYTES:
+            yield from _looked_at(block, background)
+            block, size = [], 0
+    yield from _looked_at(block, background)
 
-            try:
-                pixels = decode(item.encoded or b"", background=background)
-            except Rejected as error:
-                reason = str(error)
-        yield Looked(item, pixels, reason)
+
+def _looked_at(items: Sequence[Item], background: int) -> Iterator[Looked]:
+    files = [item.encoded or b"" for item in items if item.pixels is None and not item.problem]
+    decoded: Iterator[Any] = iter(())
+    if files:
+        # loads TensorFlow, which a scan of arrays can do without
+        from pipeline.images.decoding import decode_block
+
+        decoded = decode_block(files, background)
+    for item in items:
+        if item.pixels is not None or item.problem:
+            yield Looked(item, item.pixels, item.problem or "")
+            continue
+        found = next(decoded)
+        if isinstance(found, np.ndarray):
+            yield Looked(item, found, "")
+        else:
+            yield Looked(item, None, str(found))
 
 
 def check_seen(source: Source, findings: Findings, background: int) -> None:
