@@ -113,11 +113,11 @@ def _decode_part(
                     picture = picture[..., :3]
                 pictures[at] = upright(picture, orientation(file, header.format))
     found: list[np.ndarray | Rejected] = []
-    for at, (file, header) in enumerate(part):
+    for at, (file, said) in enumerate(part):
         if at in pictures:
             found.append(pictures[at])
-        elif isinstance(header, Rejected):
-            found.append(header)
+        elif isinstance(said, Rejected):
+            found.append(said)
         else:
             try:
                 found.append(decode(file, background=background))
