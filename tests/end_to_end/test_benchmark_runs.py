@@ -72,7 +72,7 @@ def test_cells_are_runs_and_the_table_is_theirs(ganpipe, finished, tmp_path, rea
 def test_a_variant_is_compared_with_its_recipe_on_the_same_draws(ganpipe, finished, tmp_path, read_json):
     root = tmp_path / "bench"
     root.mkdir()
-    given = {"recipes": "ssgan", "labels_per_class": "10", "draws": "2"}
+    given = {"recipes": "ssgan", "labels_per_class": "10", "draws": "1"}
     settle(root, given, overrides=OVERRIDES, options={"train.steps": TINY[-1], "baseline": False}).save(root)
     shutil.copytree(finished, root / "labels-10")
     models = times(root)
@@ -80,8 +80,8 @@ def test_a_variant_is_compared_with_its_recipe_on_the_same_draws(ganpipe, finish
     said = ganpipe("benchmark", *more, "--workdir", root).stderr
     assert times(root / "labels-10") == models, "the recipe's models are not the variant's"
     assert sorted(path.name for path in root.glob("labels-*")) == ["labels-10", "labels-10-hasty"]
-    labelled = [sorted(root.glob(f"labels-10*/seed-{seed}/data/labelled.txt")) for seed in (0, 1)]
-    assert all(one.read_bytes() == other.read_bytes() for one, other in labelled)
+    one, other = root.glob("labels-10*/seed-0/data/labelled.txt")
+    assert one.read_bytes() == other.read_bytes()
     document = read_json(root / "benchmark.json")
     plain, hasty = document["rows"]
     assert (plain["recipe"], plain["variant_of"], hasty["recipe"], hasty["variant_of"]) == (
@@ -91,7 +91,7 @@ def test_a_variant_is_compared_with_its_recipe_on_the_same_draws(ganpipe, finish
         "ssgan",
     )
     paired = hasty["against"]
-    assert "against" not in plain and paired["recipe"] == "ssgan" and paired["seeds"] == [0, 1]
+    assert "against" not in plain and paired["recipe"] == "ssgan" and paired["seeds"] == [0]
     errors = [row["models"]["recipe"]["errors"] for row in (plain, hasty)]
     assert errors[0] != errors[1]
     assert paired["differences"] == pytest.approx(np.subtract(*reversed(errors)))
@@ -106,17 +106,18 @@ def test_a_variant_is_compared_with_its_recipe_on_the_same_draws(ganpipe, finish
     assert [(row["recipe"], row["variant_of"], row["own_settings"]) for row in rows] == [
         ("ssgan", "", ""),
         ("hasty", "ssgan", words),
-    ] * 2
-    assert [float(row["error_against_first"]) for row in rows[1::2]] == pytest.approx(paired["differences"])
-    assert f"hasty: {words}" in said and "[4/4] hasty, 10 labels a class, seed 1" in said
+    ]
+    assert [float(row["error_against_first"]) for row in rows[1:]] == pytest.approx(paired["differences"])
+    assert f"hasty: {words}" in said and "[2/2] hasty, 10 labels a class, seed 0" in said
     assert f"hasty, 10 labels a class: {paired['verdict']}" in said
     for ending in ("md", "html"):
         text = (root / f"benchmark.{ending}").read_text()
         assert words in text and paired["verdict"] in text
     # its folder is a working folder with its settings
-    assert "would run" not in ganpipe("explain", "--workdir", root / "labels-10-hasty").stdout
+    explained = ganpipe("explain", "--workdir", root / "labels-10-hasty").stdout
+    assert "train: reused" in explained and explained.count("would run") == 1, "but for the export"
     again = ganpipe("benchmark", "--workdir", root).stderr
-    assert "4 cells, 4 of them there already" in again and read_json(root / "benchmark.json") == document
+    assert "2 cells, 2 of them there already" in again and read_json(root / "benchmark.json") == document
 
 
 @pytest.mark.parametrize(
