@@ -1,14 +1,12 @@
 """`--precision auto`: chosen once, recorded, and the same for all that are compared with each other."""
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
 
 from pipeline.chain.config import load_config
 from pipeline.chain.plan import plan_run
-from pipeline.errors import Interrupted
 from pipeline.stages.train import stage as train
 from pipeline.stages.train.precision import ASKED, choose_precision
 from pipeline.stages.train.settings import TrainConfig
@@ -108,38 +106,24 @@ def test_all_processes_take_the_chief_s_choice(measured, monkeypatch, tmp_path):
     assert choose(tmp_path)[0] == BFLOAT16 and sent == [0, 1]
 
 
-def test_a_begun_training_goes_on_in_the_precision_that_it_was_begun_in(
+def test_a_training_says_and_keeps_the_precision_that_it_was_begun_in(
     measured, prepared_digits, tmp_path, capsys
 ):
-    config = TrainConfig(recipe="gan", steps=4, batch_size=8, precision="auto", steps_per_call=1)
-
-    def go(stop=None):
-        return train.run(
-            config, {}, seed=0, data=prepared_digits, output=tmp_path, terminal=Terminal(), stop=stop
-        )
-
-    measured(FAST)
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(Interrupted):
-        go(stop)
-    said = capsys.readouterr().err
-    assert f"mixed_bfloat16 (auto: {FAST.in_words()})" in said
-    assert TrainingRecord.load(tmp_path).dtype == BFLOAT16
-    measured(SLOW)
-    go()
+    measured(None)
+    output = recorded(tmp_path / "begun", BFLOAT16)
+    config = TrainConfig(recipe="gan", steps=1, batch_size=8, precision="auto")
+    train.run(config, {}, seed=0, data=prepared_digits, output=output, terminal=Terminal())
     assert "mixed_bfloat16 (auto: as it was begun)" in capsys.readouterr().err
-    record = TrainingRecord.load(tmp_path)
+    record = TrainingRecord.load(output)
+    assert record.recipe == "gan" and record.settings and record.loop[ASKED] == "auto"
     assert record.dtype == record.build().dtype == BFLOAT16
 
 
 def test_a_pair_and_all_folds_are_trained_alike(tmp_path, monkeypatch):
-    settings = ["train.precision=auto", "data.folds=3", "data.test_rate=0.1"]
+    settings = ["train.precision=auto", "data.folds=2"]
     workspace = Workspace(tmp_path / "run")
     nodes = [
-        node
-        for node in plan_run(load_config(overrides=settings, options={"draws": 2}), workspace)
-        if node.stage.name == "train" and node.seed == 0
+        node for node in plan_run(load_config(overrides=settings), workspace) if node.stage.name == "train"
     ]
     # a supervised model of another recipe, and another recipe, are none of the pair
     recorded(workspace.result(0, Model("gan"), "train"), BFLOAT16)
@@ -159,7 +143,10 @@ def test_a_pair_and_all_folds_are_trained_alike(tmp_path, monkeypatch):
     assert [sorted(found) for found in given] == [
         sorted(node.folder for node in nodes[:place]) for place in range(len(nodes))
     ]
-    assert {node.model for node in nodes} == {Model("ssgan"), Model("supervised", "ssgan")}
+    assert len(nodes) == 6 and {node.model for node in nodes} == {
+        Model("ssgan"),
+        Model("supervised", "ssgan"),
+    }
     assert nodes[0].fingerprint.parameters["precision"] == "auto"
 
 
