@@ -132,10 +132,10 @@ class Asked:
             document["recipes"], document["budgets"] = tuple(document["recipes"]), tuple(document["budgets"])
             asked = cls(**document)
             # they name folders, and other processes begin here
-            if not isinstance(asked.variants, Mapping) or not all(map(naming.is_name, asked.variants)):
+            if not all(naming.is_name(name) for pair in asked.variants.items() for name in pair):
                 raise TypeError
             return asked
-        except (KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError):
             raise UsageError(f"{str(file)!r} is not as ganpipe wrote it. Give another --workdir.") from None
 
 

@@ -36,12 +36,12 @@ _BELOW = {"test error": "95 %", "baseline": "its 95 %", "difference, points": "d
 
 def columns(document: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the table's columns; with variants two more, of the differences from the first row."""
-    return (*HEADER, *_against_columns(document))
+    return (*HEADER, *(_against_columns(document) or ()))
 
 
-def _against_columns(document: Mapping[str, Any]) -> tuple[str, ...]:
+def _against_columns(document: Mapping[str, Any]) -> tuple[str, str] | None:
     first = next((row["against"]["recipe"] for row in document["rows"] if row.get("against")), None)
-    return (f"error against {first}, points", f"error against {first}, 95 %") if first else ()
+    return (f"error against {first}, points", f"error against {first}, 95 %") if first else None
 
 
 def table_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -76,11 +76,15 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _below(document: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of figures to those of their intervals."""
+    further = _against_columns(document)
+    return _BELOW | (dict([further]) if further else {})
+
+
 def _with_intervals(document: Mapping[str, Any]) -> list[list[tuple[str, str, str]]]:
     """Of each row its columns: name, figure, and the interval that stands below it."""
-    names, below = columns(document), dict(_BELOW)
-    if further := _against_columns(document):
-        below[further[0]] = further[1]
+    names, below = columns(document), _below(document)
     return [
         [
             (name, named[name], named.get(below.get(name, ""), ""))
@@ -177,15 +181,14 @@ def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
 
 def page(document: Mapping[str, Any], asked: Asked, root: Path) -> str:
     """The page, as HTML."""
-    rows = _with_intervals(document)
     models = [model for row in document["rows"] for model in row["models"].values()]
     values = {
         "title": f"Benchmark on {document['dataset']}",
         "seeds": seeds_in_words(document["seeds"]),
         "missing": document["missing"],
         "chart": _chart(document),
-        "header": [name for name, _, _ in rows[0]] if rows else [],
-        "rows": rows,
+        "header": [name for name in columns(document) if name not in _below(document).values()],
+        "rows": _with_intervals(document),
         "variants": document["variants"],
         "against": against_sentences(document),
         "verdicts": sentences(document),

@@ -140,7 +140,7 @@ def test_a_file_from_before_there_were_variants_is_read_and_a_hostile_one_is_not
     assert "variants: {}\n" in (text := file.read_text())
     file.write_text(text.replace("variants: {}\n", ""))
     assert Asked.load(tmp_path) == asked
-    for hostile in ("{../../x: ssgan}", "{1: ssgan}", "[a]"):
+    for hostile in ("{../../x: ssgan}", "{1: ssgan}", "{x: [ssgan]}", "[a]", "null"):
         file.write_text(text.replace("variants: {}\n", f"variants: {hostile}\n"))
         with pytest.raises(UsageError, match="not as ganpipe wrote it"):
             Asked.load(tmp_path)
