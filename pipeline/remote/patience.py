@@ -40,6 +40,8 @@ _OF_LIBRARIES = (
     "urllib3",
 )
 _NO_KEYS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
+# 400 is S3's answer to a request that came too slowly
+_LATER = (400, 408, 409, 425, 429)
 T = TypeVar("T")
 
 
@@ -94,7 +96,10 @@ def in_words(error: BaseException) -> str:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status of an error; aiohttp and the stores' libraries call it by several names."""
-    response = getattr(error, "response", None)
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    if isinstance(response, dict):
+        # botocore's
+        return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     for owner, name in ((error, "status"), (error, "code"), (response, "status_code")):
         value = getattr(owner, name, None)
         if isinstance(value, int | str) and str(value).isdecimal():
@@ -113,9 +118,9 @@ def _refusal(error: BaseException) -> str | None:
     status = _status(error)
     if isinstance(error, PermissionError) or status in (401, 403):
         return f"it is not allowed ({in_words(error)}). Check the credentials and the rights on the bucket."
-    if isinstance(error, _FOR_GOOD) or (
-        status is not None and 300 <= status < 500 and status not in (408, 429)
-    ):
+    if status in (412, 416):
+        return "it changed since it was listed. Run again."
+    if isinstance(error, _FOR_GOOD) or (status is not None and 300 <= status < 500 and status not in _LATER):
         return f"{in_words(error)}."
     if type(error).__name__ in ("NonHttpUrlRedirectClientError", "InvalidURL", "TooManyRedirects"):
         return f"the server sends on to another place that is not read ({type(error).__name__})."

@@ -1,7 +1,7 @@
 """Fixtures that several of these test files share."""
 
 from export_fixtures import digit_test_images, exported, exported_copy, prepared_digits, trained_digits
-from remote_fixtures import bucket, faulty_line, line, moto_port
+from remote_fixtures import bucket, faulty_line, line, make_bucket, moto_port
 from serving_fixtures import digits, echo, model_root
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "exported_copy",
     "faulty_line",
     "line",
+    "make_bucket",
     "model_root",
     "moto_port",
     "prepared_digits",

@@ -1,9 +1,11 @@
-"""Fixtures of the tests of URLs: a real S3 API on loopback (moto's), and a line to it that is made to fail."""
+"""Fixtures of the tests of URLs: a real S3 API on loopback (moto's), and a line to it that fails."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import itertools
+import logging
 import threading
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ import pytest
 
 from pipeline.remote import patience, store
 
+SECRET = "a-secret-of-the-tests"
 SLOW, REFUSED, CUT, DROPPED = "slow", "503", "cut", "dropped"
 _SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code>'
@@ -154,6 +157,8 @@ def moto_port() -> Iterator[int]:
     """The port of a server of the S3 API, on loopback."""
     from moto.server import ThreadedMotoServer
 
+    # a line for each request would be half of its work
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield server.get_host_and_port()[1]
@@ -174,7 +179,7 @@ def line(faulty_line: FaultyLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     for name, value in {
         "AWS_ENDPOINT_URL_S3": faulty_line.url,
         "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
@@ -190,11 +195,25 @@ def line(faulty_line: FaultyLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     return faulty_line
 
 
-@pytest.fixture
-def bucket(line: FaultyLine, moto_port: int, request: pytest.FixtureRequest) -> Bucket:
-    """A bucket of the test's own."""
+@pytest.fixture(scope="session")
+def make_bucket(moto_port: int) -> Callable[[], Bucket]:
+    """Makes a bucket, whose contents are written without the line."""
     import boto3
+    from botocore.config import Config
 
-    client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{moto_port}", region_name="us-east-1")
-    name = "b" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
-    return Bucket(client, name)
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{moto_port}",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key=SECRET,
+        config=Config(proxies={}),
+    )
+    numbers = itertools.count()
+    return lambda: Bucket(client, f"bucket-{next(numbers)}")
+
+
+@pytest.fixture
+def bucket(line: FaultyLine, make_bucket: Callable[[], Bucket]) -> Bucket:
+    """A bucket of the test's own."""
+    return make_bucket()
