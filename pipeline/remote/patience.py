@@ -49,6 +49,10 @@ class ShortBody(OSError):
     """Other bytes came than the listing promised."""
 
 
+class Changed(DataError):
+    """A file is not what was listed any more."""
+
+
 def limit_of(size: int) -> float:
     """Seconds that one attempt to read so many bytes may take."""
     return SECONDS + size / BYTES_A_SECOND
@@ -64,6 +68,7 @@ def with_retries(what: str, attempt: Callable[[], T], wait: Callable[[float], ob
 
     Raises:
         FileNotFoundError: it is not there.
+        Changed: it is another by now.
         DataError: it is refused, or failed each time; with the reason of the last.
     """
     pause = FIRST_WAIT
@@ -73,6 +78,8 @@ def with_retries(what: str, attempt: Callable[[], T], wait: Callable[[float], ob
         except Exception as error:
             if _status(error) == 404 or (isinstance(error, FileNotFoundError)):
                 raise FileNotFoundError(what) from None
+            if _status(error) in (412, 416):
+                raise Changed(f"cannot {what}: it changed since it was listed. Run again.") from None
             if (refused := _refusal(error)) is not None:
                 raise DataError(f"cannot {what}: {refused}") from None
             if not _may_pass(error):
@@ -118,8 +125,6 @@ def _refusal(error: BaseException) -> str | None:
     status = _status(error)
     if isinstance(error, PermissionError) or status in (401, 403):
         return f"it is not allowed ({in_words(error)}). Check the credentials and the rights on the bucket."
-    if status in (412, 416):
-        return "it changed since it was listed. Run again."
     if isinstance(error, _FOR_GOOD) or (status is not None and 300 <= status < 500 and status not in _LATER):
         return f"{in_words(error)}."
     if type(error).__name__ in ("NonHttpUrlRedirectClientError", "InvalidURL", "TooManyRedirects"):

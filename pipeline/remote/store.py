@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.errors import DataError
 from pipeline.remote import patience
@@ -33,6 +33,8 @@ _MARKS = (
     *("LastModified", "Last-Modified", "updated", "mtime"),
 )
 _lock = threading.Lock()
+F = TypeVar("F")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,13 @@ def read(file: RemoteFile, start: int = 0, stop: int | None = None) -> bytes:
     return with_retries(f"read {file.url}", once)
 
 
-def in_parallel(
-    files: Sequence[RemoteFile],
-    work: Callable[[RemoteFile], Any],
-    weight: Callable[[RemoteFile], int] = lambda file: file.size or 0,
-) -> Iterator[Any]:
-    """Yields `work(file)` of each file in their order, `READERS` at a time, results of `HELD_BYTES` at most.
+def in_parallel(files: Sequence[F], work: Callable[[F], T], weight: Callable[[F], int]) -> Iterator[T]:
+    """Yields `work(file)` of each file in their order, `READERS` at a time.
+
+    Args:
+        files: what is worked on.
+        work: is called from several threads.
+        weight: bytes of a result; those that wait have `HELD_BYTES` at most.
 
     What a call raises is raised where its result would stand.
     """
@@ -173,7 +176,7 @@ def in_parallel(
         yield from map(work, files)
         return
     pool = ThreadPoolExecutor(min(READERS, len(files)), thread_name_prefix="remote")
-    waiting: list[tuple[int, Future[Any]]] = []
+    waiting: list[tuple[int, Future[T]]] = []
     held = position = 0
     try:
         while waiting or position < len(files):

@@ -112,7 +112,8 @@ class RemoteFolder:
             except FileNotFoundError:
                 return "gone"
 
-        return in_parallel([file.remote for file in files if file.remote], one)
+        remote = [file.remote for file in files if file.remote]
+        return in_parallel(remote, one, weight=lambda file: file.size or 0)
 
 
 def place_of(text: str) -> ImagePlace:

@@ -29,6 +29,7 @@ from typing import IO
 
 from pipeline.errors import DataError, UsageError, writing_to
 from pipeline.exported.layout import GRAPH_FILES, MAX_VERSION
+from pipeline.remote.patience import Changed
 from pipeline.remote.store import RemoteFile, in_parallel, known, list_files, read
 from pipeline.remote.urls import Url
 from ssgan_tf.whole_files import sync, sync_tree, write_whole
@@ -159,7 +160,7 @@ class Mirror:
         if wanted and taken == len(wanted):
             for number in set(self._here()) - set(wanted):
                 self._drop(number)
-        return taken == len(self._choose(fit)) > 0
+        return bool(wanted) and taken == len(wanted) and set(wanted) == set(self._choose(fit))
 
     def _found(self) -> dict[int, Listing]:
         """The versions behind the URL that hold a graph, each with its files."""
@@ -232,8 +233,8 @@ class Mirror:
                 return False
             sync_tree(partial)
             self._publish(number, partial, files)
-        except FileNotFoundError:
-            # a file went while it was copied: the next look finds others
+        except (FileNotFoundError, Changed):
+            # a file went, or became another, while it was copied: the next look finds others
             return False
         finally:
             shutil.rmtree(partial, ignore_errors=True)
