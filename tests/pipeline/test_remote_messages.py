@@ -196,7 +196,7 @@ class Pages(BaseHTTPRequestHandler):
             body = b'<a href="1%20x.png">1</a>'
         elif path == "/photos/b/":
             body = (
-                b'<a href="2.png">2</a><a href="file:///etc/passwd.png">p</a><a href="/photos/b/../../3.png">'
+                b'<a href="2.png">2</a><a href="file:///etc/x.png">x</a><a href="/photos/b/../3.png">'
             )
         elif path.startswith("/to/file"):
             status, body, headers = 302, b"", {"Location": "file:///etc/hostname"}
