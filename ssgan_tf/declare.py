@@ -236,7 +236,7 @@ def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
 
 def _from_root(path: str) -> str:
     path = plain_path(path)
-    return path if is_url(path) else os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+    return path.rstrip("/") if is_url(path) else os.path.abspath(Path(path).expanduser())  # noqa: PTH100
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:

@@ -75,7 +75,8 @@ def with_retries(what: str, attempt: Callable[[], T], wait: Callable[[float], ob
     for number in range(1, ATTEMPTS + 1):
         try:
             return attempt()
-        except Exception as error:
+        except Exception as raised:
+            error = _behind(raised)
             if _status(error) == 404 or (isinstance(error, FileNotFoundError)):
                 raise FileNotFoundError(what) from None
             if _status(error) in (412, 416):
@@ -99,6 +100,16 @@ def in_words(error: BaseException) -> str:
     """The first line of what a library says, without its end."""
     lines = str(error).strip().splitlines()
     return (lines[0][:LONGEST_TEXT] if lines else type(error).__name__).rstrip(".")
+
+
+def _behind(error: Exception) -> Exception:
+    """What made a library say that there is no such file: the web's says so of a server that is down, too."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return error
+    status = _status(cause)
+    gone = isinstance(cause, FileNotFoundError) or status in (404, 410)
+    return cause if not gone and (status is not None or _may_pass(cause)) else error
 
 
 def _status(error: BaseException) -> int | None:

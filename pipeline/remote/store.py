@@ -99,9 +99,17 @@ def _listed(url: Url) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
     def once() -> Mapping[str, Mapping[str, Any]]:
         system.invalidate_cache()
-        return _timed(system, "find", root + "/" if _is_web(url) else root, limit=LIST_SECONDS, detail=True)
+        if _is_web(url):
+            return _timed(system, "find", f"{root}/", limit=LIST_SECONDS, detail=True, on_error=_unless_gone)
+        return _timed(system, "find", root, limit=LIST_SECONDS, detail=True)
 
     yield from with_retries(f"list {url}", once).items()
+
+
+def _unless_gone(error: Exception) -> None:
+    """Of a page that cannot be read: a list without what it names would be taken for the whole one."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def look_at(url: Url) -> RemoteFile:
@@ -284,12 +292,12 @@ def _from_web(system: Any, file: RemoteFile, start: int, stop: int) -> bytes:
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{stop - 1}"}
         async with session.get(system.encode_url(str(file.url)), headers=headers) as answer:
             system._raise_not_found_for_status(answer, str(file.url))
-            # of a server that takes no ranges all of the file comes
-            skip = 0 if answer.status == 206 else start
+            if answer.status != 206 and start:
+                raise DataError(f"the server of {file.url} sends whole files only. Copy it here.")
             body = bytearray()
-            while len(body) <= skip + stop - start and (block := await answer.content.read(1 << 16)):
+            while len(body) <= stop - start and (block := await answer.content.read(1 << 16)):
                 body += block
-            return bytes(body[skip : skip + stop - start + 1])
+            return bytes(body[: stop - start + 1])
 
     found: bytes = sync(system.loop, bounded, timeout=limit_of(stop))
     return found

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.remote import patience, store
+from pipeline.remote import patience
 
 SECRET = "a-secret-of-the-tests"
 SLOW, REFUSED, CUT, DROPPED = "slow", "503", "cut", "dropped"
@@ -190,7 +190,6 @@ def line(faulty_line: FaultyLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(patience, "LONGEST_WAIT", 0.1)
-    store._made.cache_clear()
     faulty_line.before = lambda path: None
     return faulty_line
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from remote_fixtures import REFUSED, Bucket, FaultyLine
+from remote_fixtures import CUT, DROPPED, REFUSED, Bucket, FaultyLine
 
 from pipeline.cli import main
 from pipeline.errors import DataError, UsageError
@@ -152,6 +152,8 @@ def test_a_store_that_refuses_or_fails(
     store._made.cache_clear()
     with pytest.raises(DataError, match="no credentials for it.*FSSPEC_S3_ANON=true"):
         list_files(url)
+    # the next test has credentials again
+    store._made.cache_clear()
 
 
 _DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
@@ -195,9 +197,7 @@ class Pages(BaseHTTPRequestHandler):
         elif path == "/photos/a/":
             body = b'<a href="1%20x.png">1</a>'
         elif path == "/photos/b/":
-            body = (
-                b'<a href="2.png">2</a><a href="file:///etc/x.png">x</a><a href="/photos/b/../3.png">'
-            )
+            body = b'<a href="2.png">2</a><a href="file:///etc/x.png">x</a><a href="/photos/b/../3.png">'
         elif path.startswith("/to/file"):
             status, body, headers = 302, b"", {"Location": "file:///etc/hostname"}
         elif path == "/more.png":
@@ -244,6 +244,19 @@ def test_a_web_server_with_an_index(pages: str, monkeypatch: pytest.MonkeyPatch)
         source.class_names() == ("a", "b")
         and source.digest() == open_source(f"folder:{pages}/photos").digest()
     )
+
+
+def test_a_web_server_under_faults(pages: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.0)
+    bad = FaultyLine(int(pages.rpartition(":")[2]))
+    try:
+        for seed in range(5):
+            with bad.failing(0.4, REFUSED, CUT, DROPPED, seed=seed) as met:
+                source = open_source(f"folder:{bad.url}/photos")
+                read_ = [item.encoded for item in source.read("train", 0, 9) if not item.problem]
+            assert read_ == [b"one", b"three"] and met.met[REFUSED] + met.met[CUT] + met.met[DROPPED]
+    finally:
+        bad.close()
 
 
 def test_a_web_server_that_does_not_tell_the_truth(pages: str, monkeypatch: pytest.MonkeyPatch) -> None:

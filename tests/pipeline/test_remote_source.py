@@ -98,14 +98,14 @@ def test_records_under_faults_are_those_of_the_disk(
     assert sum(met.asked.values()) - sum(map(met.met.get, (REFUSED, CUT, DROPPED))) < 2 * IMAGES + 40
 
 
-@pytest.mark.parametrize("fault", [REFUSED, CUT, DROPPED])
 def test_without_retries_the_same_faults_end_it(
-    filled: Bucket, line: FaultyLine, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+    filled: Bucket, line: FaultyLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    source = open_source(f"folder:{filled.url('in/photos')}")
     monkeypatch.setattr(patience, "ATTEMPTS", 1)
-    url = filled.url("in/photos")
-    with line.failing(0.35, fault), pytest.raises(DataError, match="1 attempts failed, the last with"):
-        prepared(tmp_path / "data", f"folder:{url}", f"{url}/labels.csv")
+    for fault in (REFUSED, CUT, DROPPED):
+        with line.failing(0.35, fault), pytest.raises(DataError, match="1 attempts failed, the last with"):
+            list(source.read("train", 0, IMAGES))
 
 
 def test_a_folder_by_url_is_what_the_folder_on_the_disk_is(
@@ -156,7 +156,7 @@ def test_an_image_that_changes_or_goes_under_way(bucket: Bucket, line: FaultyLin
 
 
 def test_names_that_no_file_could_have(bucket: Bucket, line: FaultyLine) -> None:
-    for name in ("a/1.png", "b/2.png", "../3.png", "a/../../4.png", "line\nend.png", "//5.png", "a//6.png"):
+    for name in ("a/1.png", "b/2.png", "../3.png", "a/../../4.png", "line\u2028end.png", "//5.png", "a//6.png"):
         bucket.put(f"x/{name}", name.encode())
     source = open_source(f"folder:{bucket.url('x')}")
     found = {item.place: item.problem for item in source.read("train", 0, 9)}
@@ -204,18 +204,15 @@ def test_arrays_by_url(bucket: Bucket, line: FaultyLine, tmp_path: Path) -> None
         file.open()
 
 
-@pytest.mark.parametrize(
-    "written",
-    ["a/1.png", "photos/a/1.png", "1.png", "a/1", "{url}/a/1.png", "../photos/a/1.png"],
-)
-def test_paths_in_label_files_by_url(bucket: Bucket, line: FaultyLine, written: str) -> None:
+def test_paths_in_label_files_by_url(bucket: Bucket, line: FaultyLine) -> None:
     for name in ("a/1.png", "a/2.png", "b/3.png"):
         bucket.put(f"photos/{name}", name.encode())
     url = bucket.url("photos")
-    bucket.put("lists/one.csv", f"path,label\n{written.format(url=url)},cat\n".encode())
     bucket.put("lists/two.jsonl", b'{"path": "b/3.png", "label": "dog"}\n')
-    source = open_source(f"folder:{url}", labels=bucket.url("lists"))
-    assert dict(source.labels("train")) == {"a/1.png": 0, "a/2.png": -1, "b/3.png": 1}
+    for written in ("a/1.png", "photos/a/1.png", "1.png", "a/1", f"{url}/a/1.png", "../photos/a/1.png"):
+        bucket.put("lists/one.csv", f"path,label\n{written},cat\n".encode())
+        source = open_source(f"folder:{url}", labels=bucket.url("lists"))
+        assert dict(source.labels("train")) == {"a/1.png": 0, "a/2.png": -1, "b/3.png": 1}
 
 
 def test_label_files_by_url_in_parquet_and_from_the_disk(

@@ -39,6 +39,7 @@ MOST_BYTES, MOST_FILES = 64 << 30, 10_000
 BLOCK = 16 << 20
 SETTLE = 1.0
 """Seconds between the two looks of the start."""
+STOP_SECONDS = 5.0
 LOCK = "lock"
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _SHARD = re.compile(r"variables/variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
@@ -119,7 +120,8 @@ class Mirror:
         """Ends it; a copy under way is given up after the block that is read."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            # one that waits for a store that does not answer ends with the process
+            self._thread.join(STOP_SECONDS)
         if self._lock:
             self._lock.close()
 
@@ -216,7 +218,7 @@ class Mirror:
             raise DataError(
                 f"version {number} of {self.url} has {total >> 20:,} MiB: more than {str(self._place)!r} has."
             )
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         try:
             for file in files:
                 target = partial / file.path
@@ -237,7 +239,7 @@ class Mirror:
             # a file went, or became another, while it was copied: the next look finds others
             return False
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
         return True
 
     def _fetch(self, file: RemoteFile, partial: Path) -> bool:
@@ -261,10 +263,10 @@ class Mirror:
         """Takes the number away first: a server must not find a version that is half gone."""
         (self._place / f"{number}.json").unlink(missing_ok=True)
         version, going = self.folder / str(number), self._place / f".{number}{_GOING}"
-        if version.exists():
-            shutil.rmtree(going, ignore_errors=True)
+        if version.exists() or version.is_symlink():
+            _remove(going)
             version.replace(going)
-            shutil.rmtree(going, ignore_errors=True)
+            _remove(going)
 
     def _listing(self, number: int) -> Listing | None:
         """What the version that is here was made from; None where it is not here or not as it was written."""
@@ -301,7 +303,7 @@ class Mirror:
         """Removes what a killed server left: copies under way, and versions that nothing is known of."""
         for path in self._place.glob(".*"):
             if path.name.endswith((".partial", _GOING)):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
         for path in self.folder.iterdir():
             if _NUMBER.fullmatch(path.name) and self._listing(int(path.name)) is None:
                 with suppress(OSError):
@@ -337,6 +339,12 @@ def unfit(files: Listing) -> str:
     if index != bool(shards) or (shards and of != {len(shards)}):
         return "its variables are not all there (an upload under way?)"
     return ""
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _plain(name: str) -> str:
