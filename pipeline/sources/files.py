@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pipeline.errors import DataError
-from pipeline.remote.store import RemoteFile, look_at, read
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.store import look_at, read
 from pipeline.remote.urls import Url
 from pipeline.sources.digests import digests_of
 

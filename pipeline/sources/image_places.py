@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import DataError
-from pipeline.remote.store import RemoteFile, in_parallel, list_files, read
+from pipeline.remote.parallel import in_parallel
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.store import list_files, read
 from pipeline.remote.urls import Url, url_of
 from pipeline.sources.digests import digests_of
 from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree

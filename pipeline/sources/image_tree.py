@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images.formats import SUFFIXES, UNSUPPORTED, advice
-from pipeline.remote.store import RemoteFile
+from pipeline.remote.remote_file import RemoteFile
 from pipeline.sources.source import Aside
 from pipeline.workspace import draws_among
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from pipeline.images.formats import SUFFIXES, UNSUPPORTED
-from pipeline.remote.store import RemoteFile, known
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.store import known
 from pipeline.sources.image_tree import (
     HIDDEN,
     MAX_FILE_BYTES,

@@ -16,8 +16,9 @@ from remote_fixtures import CUT, DROPPED, REFUSED, Bucket, FaultyLine
 
 from pipeline.cli import main
 from pipeline.errors import DataError, UsageError
-from pipeline.remote import patience, store
-from pipeline.remote.store import RemoteFile, list_files, look_at, read
+from pipeline.remote import patience, systems
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.store import list_files, look_at, read
 from pipeline.remote.urls import Url, url_of
 from pipeline.sources.catalog import open_source
 from pipeline.stages.predict.inputs import find_entries, read_entries
@@ -149,11 +150,11 @@ def test_a_store_that_refuses_or_fails(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", line.url)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    store._made.cache_clear()
+    systems._made.cache_clear()
     with pytest.raises(DataError, match="no credentials for it.*FSSPEC_S3_ANON=true"):
         list_files(url)
     # the next test has credentials again
-    store._made.cache_clear()
+    systems._made.cache_clear()
 
 
 _DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"

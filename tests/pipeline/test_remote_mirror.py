@@ -14,6 +14,7 @@ from pipeline.remote import patience
 from pipeline.remote.urls import url_of
 from pipeline.serving.mirrored import cache_folder
 from pipeline.serving.models import mirror as mirroring
+from pipeline.serving.models import mirror_place
 from pipeline.serving.models.mirror import Mirror
 from pipeline.serving.settings import parse_versions
 
@@ -50,7 +51,7 @@ def mirror(
     """Of the newest version of a model in the bucket."""
     monkeypatch.setattr(mirroring, "SETTLE", 0.0)
     # several reads a file
-    monkeypatch.setattr(mirroring, "BLOCK", 1600)
+    monkeypatch.setattr(mirror_place, "BLOCK", 1600)
     made = make(bucket, tmp_path, said)
     yield made
     made.stop()
@@ -226,7 +227,7 @@ def test_what_cannot_be_mirrored_is_said(
     with pytest.raises(UsageError, match="no whole version of a model: version 2 .*not all there"):
         make(bucket, tmp_path, []).first()
     put_version(bucket, 1)
-    monkeypatch.setattr(mirroring.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 3}))
+    monkeypatch.setattr(mirror_place.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 3}))
     full = make(bucket, tmp_path / "other", [])
     with pytest.raises(DataError, match="version 1 of s3://.* has 0 MiB: more than .* has"):
         full.first()

@@ -156,7 +156,15 @@ def test_an_image_that_changes_or_goes_under_way(bucket: Bucket, line: FaultyLin
 
 
 def test_names_that_no_file_could_have(bucket: Bucket, line: FaultyLine) -> None:
-    for name in ("a/1.png", "b/2.png", "../3.png", "a/../../4.png", "line\u2028end.png", "//5.png", "a//6.png"):
+    for name in (
+        "a/1.png",
+        "b/2.png",
+        "../3.png",
+        "a/../../4.png",
+        "line\u2028end.png",
+        "//5.png",
+        "a//6.png",
+    ):
         bucket.put(f"x/{name}", name.encode())
     source = open_source(f"folder:{bucket.url('x')}")
     found = {item.place: item.problem for item in source.read("train", 0, 9)}

@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 from pipeline.errors import DataError, UsageError, did_you_mean
 from pipeline.images.formats import NO_PICTURES, READ, SUFFIXES, UNSUPPORTED, unreadable
-from pipeline.remote.store import RemoteFile, in_parallel, known, list_files, look_at, read
+from pipeline.remote.parallel import in_parallel
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.store import known, list_files, look_at, read
 from pipeline.remote.urls import Url, url_of
 from ssgan_tf import tfrecord
 from ssgan_tf.declare import is_url, plain_path
