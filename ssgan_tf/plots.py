@@ -17,14 +17,18 @@ CURVE_POINTS = 1000
 LINE = 96
 
 
-def grid(images: np.ndarray) -> np.ndarray:
-    """Puts uint8 [N, H, W, C] images into rows of ceil(sqrt(N)), a grey line between them.
+def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Puts uint8 [N, H, W, C] images into rows, a grey line between them.
+
+    Args:
+        images: row after row.
+        columns: of a row; None: ceil(sqrt(N)).
 
     Returns:
         uint8 [rows * (H + 1) - 1, columns * (W + 1) - 1, C], black where no image is left.
     """
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = -(-count // columns)
     cells = np.full([rows * columns, height + 1, width + 1, channels], LINE, np.uint8)
     cells[:, :height, :width] = 0

@@ -192,6 +192,7 @@ STAGES = (
             "train.steps",
             "train.epochs",
             "train.batch_size",
+            "train.views",
             "train.strategy",
             "train.replicas",
             "train.precision",

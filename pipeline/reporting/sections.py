@@ -62,7 +62,7 @@ def sections(config: RunConfig, workspace: Workspace, summary: Mapping[str, Any]
         "budget": _budget(info, config)
         | {name: metrics.get(name) for name in ("images_in_training", "images_like_training")}
         | {"untested": untested(info, metrics)},
-        "seen": seen_section(info),
+        "seen": seen_section(info, folder / "train"),
         "files": read_provenance(data).get("files"),
         "listed": LISTED,
         "trust": (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.predictions import picture
+from pipeline.reporting.predictions import data_uri, picture
+from ssgan_tf.file_names import VIEWS
 
 if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo
@@ -17,11 +19,15 @@ _IN_WORDS = {
 }
 
 
-def seen_section(info: DatasetInfo) -> dict[str, Any] | None:
+def seen_section(info: DatasetInfo, trained: Path) -> dict[str, Any] | None:
     """The section's values; None of points, which are no pictures.
 
     The first labelled and the first unlabelled images in the order of the records, which is that of a hash
     of their pixels: it says nothing of the labels that were withheld.
+
+    Args:
+        info: the prepared data.
+        trained: folder of the training, which drew the random views that it took.
 
     Raises:
         DataError: a shard is missing, truncated or corrupt.
@@ -42,8 +48,10 @@ def seen_section(info: DatasetInfo) -> dict[str, Any] | None:
         if all(len(found[kind]) == wanted[kind] for kind in wanted):
             break
     height, width, channels = info.image_shape
+    views = trained / VIEWS
     return {
         "rows": [("with a label", found[True]), ("without a label", found[False])],
+        "views": data_uri(views.read_bytes()) if views.exists() else None,
         "size": f"{height} x {width}",
         "colours": "grey" if channels == 1 else "RGB",
         "resize": info.framing.resize,

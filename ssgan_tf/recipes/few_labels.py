@@ -34,7 +34,7 @@ from ssgan_tf.adam import Adam
 from ssgan_tf.class_shares import LABELLED, NONE, PRIOR, shares_of
 from ssgan_tf.declare import at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
-from ssgan_tf.graphs.guesses import Guesses, can_be_compared, guess_labels
+from ssgan_tf.graphs.guesses import Guesses, guess_labels
 from ssgan_tf.networks.alignment import Alignment
 from ssgan_tf.networks.dcgan_pair import Outputs
 from ssgan_tf.networks.small_generator import small_generator
@@ -140,9 +140,9 @@ class FewLabels(System):
             "labelled": Stream(s.labelled_batch, labelled_only=True),
         }
 
-    def guesses_labels(self, count: int) -> bool:
-        """Whether labels are guessed: where they are asked for, shares are known, and images not too many."""
-        return self.settings.guesses > 0.0 and self.settings.prior != NONE and can_be_compared(count)
+    def guesses_labels(self) -> bool:
+        """Whether labels are guessed: where they are asked for, and the classes' shares are known."""
+        return self.settings.guesses > 0.0 and self.settings.prior != NONE
 
     def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""
@@ -254,6 +254,14 @@ class FewLabels(System):
         game = s.adversarial_weight * 0.5 * (on_real + on_fake)
         return {"discriminator": game, "generator": matching}
 
+    def random_views(self, images: tf.Tensor, step: StepContext) -> dict[str, tf.Tensor]:
+        """Weak and strong ones."""
+        views = {"weak view": False, "strong view": True}
+        return {
+            name: pixels.unscale(self._view(images, step, strong), -1.0, 1.0)
+            for name, strong in views.items()
+        }
+
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits [B, K]; in training those of strong views."""
         if training:
@@ -287,7 +295,7 @@ RECIPE = Recipe(
     name="few-labels",
     settings=Settings,
     system=FewLabels,
-    presets={"small": {"steps": 2000}},
+    presets={"small": {"steps": 1500}},
     semi_supervised=True,
     baseline="supervised",
     reproduction=Reproduction(

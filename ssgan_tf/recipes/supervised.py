@@ -88,6 +88,10 @@ class Supervised(System):
             {"discriminator/supervised": loss, "discriminator/labelled_accuracy": accuracy},
         )
 
+    def random_views(self, images: tf.Tensor, step: StepContext) -> dict[str, tf.Tensor]:
+        """The pair's."""
+        return self.pair.random_views(images, step)
+
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The pair's class logits [B, K]."""
         return self.pair.class_logits(networks, images, training)

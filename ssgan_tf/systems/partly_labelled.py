@@ -45,6 +45,12 @@ class PartlyLabelledImages(System):
         """Record images scaled, shifted and rotated at random."""
         return self._augmented(self.scaled(images), step)
 
+    def random_views(self, images: tf.Tensor, step: StepContext) -> dict[str, tf.Tensor]:
+        """Shifted and rotated, where either is set."""
+        if not (self.settings.shift or self.settings.rotate):
+            return {}
+        return {"view": pixels.unscale(self.view(images, step), -1.0, 1.0)}
+
     def fakes(self, networks: Networks, batch: Batch, step: StepContext) -> tf.Tensor:
         """As many generated images [B, S, S, C] as `batch` holds, shifted and rotated as real ones are.
 

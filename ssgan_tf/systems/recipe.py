@@ -100,8 +100,8 @@ class System(abc.ABC):
     def initialise(self, networks: Networks, images: tf.Tensor) -> None:  # noqa: B027
         """Sets data-dependent initial weights from up to 512 record images uint8 [N, H, W, C]."""
 
-    def guesses_labels(self, count: int) -> bool:
-        """Whether `guess` may add labels to those of `count` training images."""
+    def guesses_labels(self) -> bool:
+        """Whether `guess` may add labels to those of the training images."""
         return False
 
     def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
@@ -113,6 +113,13 @@ class System(abc.ABC):
             seed: of the run.
         """
         raise UsageError(f"{type(self).__name__} guesses no labels.")
+
+    def random_views(self, images: tf.Tensor, step: StepContext) -> dict[str, tf.Tensor]:
+        """What training makes of record images uint8 [N, H, W, C]: views uint8 [N, S, S, C] by their names.
+
+        Empty where each image is trained on as it is.
+        """
+        return {}
 
     def class_logits(self, networks: Networks, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Class logits float32 [B, K] for record images uint8 or float 0..255 [B, H, W, C].

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from ssgan_tf.errors import DataError
 from ssgan_tf.file_names import GUESSES
+from ssgan_tf.graphs.guesses import why_not_compared
 from ssgan_tf.records import DatasetInfo, read_split
 from ssgan_tf.systems.recipe import System
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
@@ -46,9 +47,13 @@ def labels_to_train_on(
         DataError: the training split is damaged, or the kept file is of other data.
     """
     count = info.splits["train"]["count"]
-    if not system.guesses_labels(count):
+    if not system.guesses_labels():
         return None
     replicas = ReplicaRange.of(strategy)
+    if why := why_not_compared(count):
+        # without reading the images
+        say(why)
+        return None
     path = folder / GUESSES
     labels = np.full(count, -1, np.int32)
     if replicas.chief:

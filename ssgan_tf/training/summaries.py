@@ -4,6 +4,7 @@ folder/events.out.*    for TensorBoard, which calls a run by its folder
                        and sorts by name: the losses of all networks (`Loss`) come first
 folder/samples         what the generator makes of the same latent vectors, PNG
 folder/history.npz     see `history.py`
+folder/views.png       the random views that training takes of its images, if it does
 folder/losses.png      the history as curves, when the run ends
 """
 
@@ -23,13 +24,14 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.scalar.summary import scalar_pb
 
-from ssgan_tf.file_names import CURVES, HISTORY
+from ssgan_tf.file_names import CURVES, HISTORY, VIEWS
 from ssgan_tf.plots import save_curves
 from ssgan_tf.systems.recipe import Networks, System
 from ssgan_tf.training.epochs import Period
 from ssgan_tf.training.held_out import Accuracy
 from ssgan_tf.training.history import History
 from ssgan_tf.training.network_views import network_graph, weight_names
+from ssgan_tf.training.views_picture import views_picture
 
 SAMPLE_SEED = 20161112
 
@@ -102,6 +104,7 @@ class Summaries:
                 tf.summary.graph(network_graph(self.system, networks))
             self.histograms(0, networks)
             self.samples(0, averages)
+            self._views(real)
 
     @contextmanager
     def timed(self, count: int) -> Iterator[None]:
@@ -184,6 +187,14 @@ class Summaries:
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
         (folder / f"step-{step:07d}.png").write_bytes(tf.io.encode_png(picture).numpy())
+
+    def _views(self, real: tf.Tensor) -> None:
+        picture = views_picture(self.system, real, SAMPLE_SEED)
+        if self._writer is None or picture is None:
+            return
+        with self._writer.as_default(step=0):
+            tf.summary.image("views", picture[np.newaxis])
+        (self.folder / VIEWS).write_bytes(tf.io.encode_png(picture).numpy())
 
     def save_history(self) -> None:
         """Writes the history; before each checkpoint, so that it never ends before one."""

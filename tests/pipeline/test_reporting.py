@@ -26,6 +26,7 @@ from pipeline.reporting.paired import (
 )
 from pipeline.reporting.predictions import (
     Predictions,
+    data_uri,
     picture,
     surest_mistakes,
 )
@@ -36,6 +37,7 @@ from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import Workspace
+from ssgan_tf.file_names import VIEWS
 from ssgan_tf.metrics.calibration import confidence_bins, risk_coverage
 from ssgan_tf.metrics.intervals import share_interval
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, iterate_records
@@ -354,12 +356,15 @@ def test_the_model_sees_the_first_images_of_both_kinds(tmp_path, labelled, shown
         "background": 3,
     }
     (tmp_path / "dataset.json").write_text(json.dumps(document))
-    seen = seen_section(DatasetInfo.load(tmp_path))
+    seen = seen_section(DatasetInfo.load(tmp_path), tmp_path)
+    assert seen["views"] is None
+    (tmp_path / VIEWS).write_bytes(b"a picture")
+    assert seen_section(DatasetInfo.load(tmp_path), tmp_path)["views"] == data_uri(b"a picture")
     assert tuple(len(pictures) for _, pictures in seen["rows"]) == shown
     for kind, (_, pictures) in zip((labels >= 0, labels < 0), seen["rows"], strict=True):
         assert pictures == [picture(image) for image in images[kind][: len(pictures)]]
     assert (seen["size"], seen["resize"], seen["background"]) == ("5 x 7", "fit", 3)
-    assert seen_section(replaced_source(tmp_path, document, "gaussian")) is None
+    assert seen_section(replaced_source(tmp_path, document, "gaussian"), tmp_path) is None
 
 
 def replaced_source(folder, document, name):

@@ -228,3 +228,18 @@ def test_two_ways_of_asking_for_the_same_training_are_equal():
     # how many steps none stands for depends on the data
     assert plain["steps"] is None
     assert in_full(TrainConfig(steps=3), {"steps": 9}) == in_full(TrainConfig(), {"steps": 3})
+
+
+def test_views_are_a_setting_of_all_recipes_that_take_them_of_a_kind():
+    few = TrainConfig(recipe="few-labels", views="natural")
+    assert check_training(few, {}).settings.views == "natural"
+    baseline = check_training(dataclasses.replace(few, recipe="supervised"), {"of": "few-labels"})
+    assert baseline.settings.pair.views == "natural"
+    # what is said of one recipe stands before what is said of all
+    assert check_training(few, {"views": "none"}).settings.views == "none"
+    assert in_full(few, {}) == in_full(TrainConfig(recipe="few-labels"), {"views": "natural"})
+    assert in_full(few, {}) != in_full(TrainConfig(recipe="few-labels"), {})
+    other = check_training(TrainConfig(views="natural"), {})
+    assert other.settings == check_training(TrainConfig(), {}).settings
+    assert any("--views natural changes nothing of recipe ssgan" in line for line in other.remarks(40))
+    assert in_full(TrainConfig(views="natural"), {}) == in_full(TrainConfig(), {})

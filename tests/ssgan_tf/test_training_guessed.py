@@ -97,6 +97,13 @@ def test_a_file_that_is_none_of_this_run_is_refused(prepared, system, tmp_path, 
         labels_of(prepared, system, tmp_path)
 
 
+def test_too_many_images_are_not_read_and_that_is_said(prepared, system, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssgan_tf.graphs.guesses.MOST_IMAGES", 119)
+    found, said = labels_of(prepared, system, tmp_path)
+    assert found is None and system.asked == [] and not (tmp_path / GUESSES).exists()
+    assert said == ["no guessed labels: they want 100 to 119 training images, not 120"]
+
+
 def test_without_guesses_or_in_the_baseline_only_given_labels_count(prepared, system, tmp_path):
     off = load_recipe("few-labels")
     for change in ({"guesses": 0.0}, {"prior": "none"}):

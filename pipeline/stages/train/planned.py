@@ -31,6 +31,7 @@ class Planned:
         fewer_steps: whether few images cut the steps.
         other_batches: settings of batches that the replicas could not share, to what they are now and what
             they were to be.
+        unused_views: views that were asked for, where the recipe's are of no kind.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Planned:
     options: LoopOptions
     fewer_steps: bool = False
     other_batches: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    unused_views: str | None = None
 
     def remarks(self, images: int) -> list[str]:
         """What of it nobody asked for, in words.
@@ -49,6 +51,11 @@ class Planned:
             f"{name} is {size}: {wanted} cannot be divided among the replicas"
             for name, (size, wanted) in self.other_batches.items()
         ]
+        if self.unused_views:
+            said.append(
+                f"--views {self.unused_views} changes nothing of recipe {self.recipe.name}, whose random "
+                "views, if it has any, are set by recipe.shift and recipe.rotate"
+            )
         if self.fewer_steps:
             said.append(
                 f"{self.settings.steps} steps: they show each of the {images} training images {PASSES} times "
@@ -86,6 +93,9 @@ def check_training(
     overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
     if config.epochs is not None and "steps" in overrides:
         raise UsageError("give either train.epochs or a number of steps, not both.")
+    if config.views is not None and _takes_views(recipe, config, recipe_settings):
+        # what is said of one recipe stands before what is said of all
+        overrides.setdefault("views", config.views)
     settings = recipe.configure(config.preset, overrides)
     fits = info is not None and config.preset == SMALL and recipe.needs_labels
     fitted = _fitted(settings, _train_split(info)["count"]) if info is not None and fits else {}
@@ -103,10 +113,15 @@ def check_training(
     options = recipe.loop_options(config.preset, settings)
     options |= {name: value for name, value in given.items() if value is not None}
     loop = LoopOptions(**options | {"steps": settings.steps})
-    planned = Planned(recipe, settings, loop, "steps" in fitted, other)
+    unused = config.views if "views" not in recipe.describe(settings) else None
+    planned = Planned(recipe, settings, loop, "steps" in fitted, other, unused)
     if info is not None:
         _check_data(planned, system_of(planned, config, info), info, replicas)
     return planned
+
+
+def _takes_views(recipe: Recipe, config: TrainConfig, recipe_settings: Mapping[str, Any]) -> bool:
+    return "views" in recipe.describe(recipe.configure(config.preset, recipe_settings))
 
 
 def _fitted(settings: Any, count: int) -> dict[str, int]:
@@ -133,6 +148,7 @@ def in_full(config: TrainConfig, recipe_settings: Mapping[str, Any]) -> dict[str
     return {
         "steps": recipe_settings.get("steps") if config.steps is None else config.steps,
         "batch_size": settings.pop("batch_size"),
+        "views": settings.pop("views", None),
         "average_decay": planned.options.average_decay,
         "settings": settings,
     }

@@ -27,6 +27,14 @@ class TrainConfig:
         at_least(1),
     )
     batch_size: int | None = setting(None, "global batch; default: the recipe's", at_least(1))
+    views: str | None = setting(
+        None,
+        "what a random view of a training image may change, for recipes that train on such views: digits "
+        "(turned, sheared, scaled, moved; no mirror), natural (scaled, moved, mirrored, other colours, a "
+        "part hidden), colours (the same without the mirror) or none; default: digits for grey images, "
+        "colours for others",
+        one_of("digits", "natural", "colours", "none"),
+    )
     strategy: str = setting(
         "default",
         "default: one device; mirrored: all GPUs of this machine (without any, two parts of its CPU); "
