@@ -80,11 +80,13 @@ class Cluster:
         self.folder = folder
         self.processes: dict[str, list[int]] = {}
         self.options: dict[str, str] = {}
+        self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, role: str, command: list[str], **environment: str) -> int:
         """Starts a process of the engine; returns its id."""
         number = len(self.processes.setdefault(role, []))
+        self._commands[role] = command, environment
         # a pool's children are the first python on the PATH
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         packages = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -99,6 +101,13 @@ class Cluster:
             )
         self.processes[role].append(process.pid)
         return process.pid
+
+    def replace(self, role: str, process: int) -> int:
+        """Starts a process again that has ended, as whatever looks after a cluster would; returns its id."""
+        command, environment = self._commands[role]
+        new = self.start(role, command, **environment)
+        self.processes[role].remove(process)
+        return new
 
     def wait_for(self, port: int, role: str) -> None:
         """Waits until something listens on a port.

@@ -5,6 +5,7 @@ Beam would download them from the network in the middle of a run. Here they are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -72,6 +73,36 @@ def check(mode: str, value: Value, added: list[tuple[str, str]]) -> bool:
     if mode == FLINK and not master.startswith("["):
         _check_flink(master)
     return False
+
+
+def start(mode: str, arguments: list[str], stack: contextlib.ExitStack) -> str:
+    """Starts the job server of a jar, until `stack` is closed; returns its HOST:PORT.
+
+    Args:
+        mode: "flink" or "spark".
+        arguments: Beam's options; the jar, the engine's address and Java's options are read from them.
+        stack: ends the job server.
+
+    Raises:
+        UsageError: it does not begin.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability import flink_runner, spark_runner
+    from apache_beam.utils.subprocess_server import pick_port
+
+    (port,) = pick_port(None)
+    options = PipelineOptions([*arguments, f"--job_port={port}"])
+    make = flink_runner.FlinkJarJobServer if mode == FLINK else spark_runner.SparkJarJobServer
+    server = make(options)
+    stack.callback(server.stop)
+    try:
+        server.start()
+    except Exception as error:
+        path = server.path_to_jar()
+        raise UsageError(
+            f"Beam's job server for {mode} does not begin: {error}; java -jar {path!r} says more."
+        ) from None
+    return f"localhost:{port}"
 
 
 def _java(launcher: str, mode: str) -> int:

@@ -174,6 +174,7 @@ def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch
     """Runs a pass on an engine; returns what Beam raised, which the files of the tasks may explain better."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    engine.begin()
     options = PipelineOptions(engine.arguments(len(pieces)))
     raised: list[Exception] = []
     try:

@@ -93,6 +93,7 @@ def free_port() -> int:
         ("multi_threading", None, "loses records"),
         ("portable", "runner=x", "--runner says it"),
         ("portable", "job_endpont=localhost:1", r"no option 'job_endpont'. Did you mean 'job_endpoint'\?"),
+        ("flink", "enviroment_type=LOOPBACK", r"Did you mean 'environment_type'\?"),
         ("portable", None, "needs --beam-option job_endpoint=HOST:PORT"),
         ("portable", "job_endpoint=localhost:PORT", "nothing answers at .*localhost:PORT"),
         ("portable", "job_endpoint=localhost", "nothing answers at"),
@@ -162,15 +163,89 @@ def test_a_jar_of_another_version_and_a_cluster_without_workers_are_refused(
 
 @pytest.mark.parametrize(("major", "opened_modules"), [(11, False), (17, True)])
 def test_java_17_is_told_to_open_its_modules(tmp_path, monkeypatch, major, opened_modules):
-    from apache_beam.version import __version__ as beam
-
+    jar = a_jar(tmp_path, monkeypatch)
     monkeypatch.setattr(jars, "_java", lambda launcher, mode: major)
-    jar = tmp_path / f"beam-runners-flink-1.20-job-server-{beam}.jar"
-    jar.touch()
     with opened("flink", options=f"flink_job_server_jar={jar}") as engine:
         said = engine.arguments(3)
     assert "--flink_version=1.20" in said and "--environment_type=LOOPBACK" in said
     assert any(word.startswith("--job_server_jvm_properties=--add-opens=") for word in said) == opened_modules
+
+
+def a_jar(folder, monkeypatch):
+    from apache_beam.version import __version__ as beam
+
+    monkeypatch.setattr(jars, "_java", lambda launcher, mode: 17)
+    jar = folder / f"beam-runners-flink-1.20-job-server-{beam}.jar"
+    jar.touch()
+    return jar
+
+
+@pytest.mark.parametrize(("given", "retries"), [("", "3"), (",number_of_execution_retries=7", "7")])
+def test_flink_is_told_to_try_again_and_its_own_options_pass(tmp_path, monkeypatch, given, retries):
+    options = f"flink_job_server_jar={a_jar(tmp_path, monkeypatch)}{given}"
+    with opened("flink", options=options) as engine:
+        said = [word for word in engine.arguments(3) if "retries" in word]
+    assert said == [f"--number_of_execution_retries={retries}"]
+
+
+class MadeJobServer:
+    """Counts job servers that run."""
+
+    begun = ended = 0
+    jar, port = "", 0
+
+    def __init__(self, options):
+        from apache_beam.options.pipeline_options import FlinkRunnerOptions, JobServerOptions
+
+        MadeJobServer.jar = options.view_as(FlinkRunnerOptions).flink_job_server_jar
+        MadeJobServer.port = options.view_as(JobServerOptions).job_port
+
+    def start(self):
+        MadeJobServer.begun += 1
+
+    def stop(self):
+        MadeJobServer.ended += 1
+
+    def path_to_jar(self):
+        return self.jar
+
+
+def test_one_job_server_serves_all_passes_and_ends_with_the_engine(tmp_path, monkeypatch):
+    from apache_beam.runners.portability import flink_runner
+
+    monkeypatch.setattr(flink_runner, "FlinkJarJobServer", MadeJobServer)
+    jar = a_jar(tmp_path, monkeypatch)
+    said = []
+    monkeypatch.setattr(
+        runner,
+        "_pipeline",
+        lambda task, pieces, name, options: (
+            said.append(options.get_all_options()["job_endpoint"])
+            or Made(task, pieces, lambda task, elements: [task(element) for element in elements])
+        ),
+    )
+    with opened("flink", options=f"flink_job_server_jar={jar}") as engine:
+        for name in ("one", "two"):
+            run_pass(Note(tmp_path), cut("train", 9, 2), name=name, scratch=tmp_path, engine=engine)
+        assert (MadeJobServer.begun, MadeJobServer.ended) == (1, 0)
+    assert (MadeJobServer.begun, MadeJobServer.ended) == (1, 1)
+    assert MadeJobServer.jar == str(jar) and said == [f"localhost:{MadeJobServer.port}"] * 2
+
+
+def test_a_job_server_that_does_not_begin_is_one_message(tmp_path, monkeypatch):
+    from apache_beam.runners.portability import flink_runner
+
+    class Dead(MadeJobServer):
+        def start(self):
+            raise RuntimeError("Service failed to start up with error 1")
+
+    monkeypatch.setattr(flink_runner, "FlinkJarJobServer", Dead)
+    jar = a_jar(tmp_path, monkeypatch)
+    with (
+        pytest.raises(UsageError, match=r"job server for flink does not begin: .*error 1; .*java -jar .*jar"),
+        opened("flink", options=f"flink_job_server_jar={jar}") as engine,
+    ):
+        run_pass(Note(tmp_path), cut("train", 9, 2), name="pass", scratch=tmp_path, engine=engine)
 
 
 def test_a_worker_that_lacks_something_says_what(tmp_path, monkeypatch):
