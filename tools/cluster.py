@@ -241,6 +241,10 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
         "parallelism.default": arguments.workers,
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 10000,
+        # Beam gives a batch job none of its own: without it the first worker that is lost ends the job
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": 3,
+        "restart-strategy.fixed-delay.delay": "1 s",
         "env.log.dir": cluster.folder,
         "io.tmp.dirs": cluster.folder,
         **MEMORY,

@@ -61,7 +61,6 @@ _ENVIRONMENTS = (
     "environment_config, or environment_type=LOOPBACK for a trial on this machine"
 )
 _SLIP = 0.85
-_RETRIES = ("number_of_execution_retries", "3")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -247,9 +246,6 @@ def _check_job_service(engine: Engine) -> None:
         )
     else:
         near = jars.check(engine.mode, engine.value, engine.added)
-    if engine.mode == FLINK and engine.value(_RETRIES[0]) is None:
-        # left alone, a job is over with the first worker that is lost
-        engine.added.append(_RETRIES)
     if engine.mode == PORTABLE:
         engine.added.append(("direct_num_workers", str(engine.workers)))
         engine.added.append(("direct_running_mode", "multi_processing"))
