@@ -155,8 +155,7 @@ class Cluster:
     def pool(self) -> None:
         """Starts a pool that starts Python workers, one for each that the engine asks for."""
         port = free_port()
-        module = "apache_beam.runners.worker.worker_pool_main"
-        self.start("pool", [sys.executable, "-m", module, f"--service_port={port}"])
+        self.start("pool", [sys.executable, "-m", "pipeline.beam.pool", "--host", HOST, "--port", str(port)])
         self.wait_for(port, "pool")
         self.options |= {"environment_type": "EXTERNAL", "environment_config": f"{HOST}:{port}"}
 

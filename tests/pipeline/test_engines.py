@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -398,6 +399,49 @@ def test_two_attempts_at_one_piece_leave_what_one_does(tmp_path):
         receipt_of(map(str, range(9)))
     )
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.timeout(120)
+def test_a_pool_keeps_the_workers_of_two_that_give_them_one_name(monkeypatch):
+    """As two TaskManagers do: the one that is done first must not stop the other's worker."""
+    import grpc
+    from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+
+    from pipeline.beam import pool as pools
+
+    begun = []
+
+    class Sleeper(subprocess.Popen):
+        def __init__(self, command, **keywords):
+            super().__init__(["sleep", "60"], **keywords)
+            begun.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Sleeper)
+    server, pool, port = pools.serve("127.0.0.1", 0)
+    # connections of their own
+    channels = [
+        grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
+        for _ in range(2)
+    ]
+    first, second = map(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub, channels)
+    try:
+        for stub in (first, second):
+            stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1"))
+        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert [process.poll() is None for process in begun] == [False, True]
+        # again, by one that has none left
+        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert begun[1].poll() is None
+        second.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert begun[1].poll() is not None
+    finally:
+        pool.close()
+        server.stop(0)
+        for channel in channels:
+            channel.close()
+        for process in begun:
+            process.kill()
+            process.wait()
 
 
 # real engines
