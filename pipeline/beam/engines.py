@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib.util
+import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -126,6 +127,19 @@ class Engine:
         # Beam can do without a job server too, and submits the jar itself
         if self.value("job_endpoint") is None and self.value(f"{self.mode}_submit_uber_jar") is None:
             self.added.append(("job_endpoint", jars.start(self.mode, self.arguments(1), self.closing)))
+
+    def job(self, name: str) -> str | None:
+        """Returns a name for a job by which `cancel` will know it; None where Beam's own will do."""
+        if self.mode != FLINK or self.value("job_name") is not None:
+            return None
+        return f"ganpipe-{name}-{secrets.token_hex(6)}"
+
+    def cancel(self, job: str | None) -> None:
+        """Ends a job that Beam would leave on the engine, as far as the engine can be asked."""
+        master = self.value("flink_master")
+        if job is not None and master is not None and not master.startswith("["):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                jars.cancel(master, job)
 
 
 @contextlib.contextmanager

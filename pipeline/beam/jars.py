@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ _FLINK_VERSION = "1.20"
 _OPENED = ("java.base/java.util", "java.base/java.lang", "java.base/java.nio", "java.base/java.time")
 _OPENS_FROM = 16
 _SECONDS = 30
+_OVER = ("FINISHED", "CANCELED", "FAILED")
 
 Value = Callable[[str], str | None]
 
@@ -105,6 +107,24 @@ def start(mode: str, arguments: list[str], stack: contextlib.ExitStack) -> str:
     return f"localhost:{port}"
 
 
+def cancel(master: str, name: str) -> None:
+    """Ends the job of a Flink cluster whose name ends with `name`, if it still runs.
+
+    Beam's job server gives up waiting for it and no more: it would go on, and keep its slots.
+
+    Raises:
+        OSError: the cluster does not answer.
+        ValueError: it is no Flink.
+    """
+    base = _address(master)
+    with urllib.request.urlopen(f"{base}/jobs/overview", timeout=_SECONDS) as answer:
+        jobs = json.load(answer)["jobs"]
+    for job in jobs:
+        if str(job["name"]).endswith(name) and job["state"] not in _OVER:
+            place = f"{base}/jobs/{urllib.parse.quote(job['jid'], safe='')}?mode=cancel"
+            urllib.request.urlopen(urllib.request.Request(place, method="PATCH"), timeout=_SECONDS).close()
+
+
 def _java(launcher: str, mode: str) -> int:
     if shutil.which(launcher) is None:
         raise UsageError(
@@ -116,12 +136,16 @@ def _java(launcher: str, mode: str) -> int:
     return int(found[1]) if found else 0
 
 
+def _address(master: str) -> str:
+    return (master if "://" in master else f"http://{master}").rstrip("/")
+
+
 def _check_flink(master: str) -> None:
-    address = master if "://" in master else f"http://{master}"
+    address = _address(master)
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"flink_master must be HOST:PORT of the JobManager's REST service; got {master!r}.")
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/overview", timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(f"{address}/overview", timeout=_SECONDS) as answer:
             overview = json.load(answer)
     except (OSError, ValueError) as error:
         raise UsageError(

@@ -379,6 +379,44 @@ def test_an_engine_that_waits_for_a_dead_worker_is_given_up(tmp_path, monkeypatc
     over.set()
 
 
+def test_a_job_that_is_given_up_is_ended_on_the_cluster_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_USUAL_PATIENCE", watch.Patience(begin=0.3, silent=9, again=9))
+    names, ended, over = [], [], threading.Event()
+
+    class Flink(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            jobs = [
+                {"jid": "01", "name": "another's", "state": "RUNNING"},
+                {"jid": "02", "name": names[0], "state": "RUNNING"},
+                {"jid": "03", "name": names[0], "state": "FINISHED"},
+            ]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"jobs": jobs}).encode())
+
+        def do_PATCH(self):
+            ended.append(self.path)
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    def made(task, pieces, name, options):
+        names.append(options.get_all_options()["job_name"])
+        return Made(task, pieces, lambda task, elements: over.wait(20))
+
+    monkeypatch.setattr(runner, "_pipeline", made)
+    with http.server.HTTPServer(("127.0.0.1", 0), Flink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        engine = Engine("flink", options=(("flink_master", f"127.0.0.1:{server.server_port}"),))
+        with pytest.raises(WorkerLost, match="no worker has begun"):
+            run_pass(Note(tmp_path), cut("train", 9, 2), name="scan", scratch=tmp_path, engine=engine)
+        server.shutdown()
+    over.set()
+    assert names[0].startswith("ganpipe-scan-") and ended == ["/jobs/02?mode=cancel"]
+
+
 def test_an_engine_without_workers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_USUAL_PATIENCE", watch.Patience(begin=0.3, silent=9, again=9))
     over = threading.Event()
