@@ -1,6 +1,6 @@
 """A pool of Python workers for an engine's environment EXTERNAL, for any number of its machines' processes.
 
-    python -m pipeline.beam.pool --port 50000
+    python -m pipeline.beam.external_pool --port 50000
 
 Beam's own pool listens on all addresses and knows a worker by the name that its engine gives it. Two
 TaskManagers both call theirs "1-1": the first that is done stops the other's, in the middle of a piece. This
