@@ -157,7 +157,9 @@ class Cluster:
     def pool(self) -> None:
         """Starts a pool that starts Python workers, one for each that the engine asks for."""
         port = free_port()
-        self.start("pool", [sys.executable, "-m", "pipeline.beam.external_pool", "--host", HOST, "--port", str(port)])
+        self.start(
+            "pool", [sys.executable, "-m", "pipeline.beam.external_pool", "--host", HOST, "--port", str(port)]
+        )
         self.wait_for(port, "pool")
         self.options |= {"environment_type": "EXTERNAL", "environment_config": f"{HOST}:{port}"}
 

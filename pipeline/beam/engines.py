@@ -26,12 +26,14 @@ from pipeline.beam.modes import (
     DATAFLOW,
     ENGINES,
     FLINK,
+    IN_MEMORY,
     LOCAL,
     MODES,
     PORTABLE,
     SPARK,
     split_options,
 )
+from pipeline.beam.pool import WorkerPool
 from pipeline.beam.watch import Patience
 from pipeline.child_processes import importable
 from pipeline.errors import UsageError, did_you_mean
@@ -75,6 +77,7 @@ class Engine:
         options: names and values of Beam's options, as they came.
         added: those that follow from the mode.
         closing: what ends when the engine is closed.
+        pool: the worker processes, where the mode starts them itself.
     """
 
     mode: str
@@ -82,6 +85,7 @@ class Engine:
     options: tuple[tuple[str, str], ...] = ()
     added: list[tuple[str, str]] = field(default_factory=list)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    pool: WorkerPool | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -164,7 +168,11 @@ def opened(mode: str, *, workers: int = 1, options: str | None = None) -> Iterat
             raise UsageError(
                 f"--beam-option is for the engines {', '.join(ENGINES)}; --runner {mode} takes none."
             )
-        yield engine
+        if mode == IN_MEMORY:
+            yield engine
+            return
+        with WorkerPool() as engine.pool:
+            yield engine
         return
     if mode == DASK:
         _load_dask()

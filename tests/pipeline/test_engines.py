@@ -445,7 +445,7 @@ def test_a_pool_keeps_the_workers_of_two_that_give_them_one_name(monkeypatch):
     import grpc
     from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
-    from pipeline.beam import pool as pools
+    from pipeline.beam import external_pool as pools
 
     begun = []
 
