@@ -16,7 +16,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from ssgan_tf.declare import FILE, FOLDER
+from ssgan_tf.declare import FILE, FOLDER, is_url, plain_path
 
 Choices = Callable[[click.Context | None], Sequence[str]]
 _WORDS = {int: "INTEGER", float: "FLOAT", str: "TEXT", bool: "true|false"}
@@ -55,13 +55,20 @@ class Value(click.ParamType):
 
 
 class Place(Value):
-    """A FILE or a FOLDER, given on as a `Path`."""
+    """A FILE or a FOLDER of this machine, given on as a `Path`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path, which need not be there; an empty folder, of a shell variable not set, is a mistake."""
         if self.takes == FOLDER and value == "":
             self.fail("it is empty, and must name a folder ('.' is the current one).", param, ctx)
-        return Path(value)
+        value = str(value)
+        if is_url(value):
+            self.fail(
+                f"it must be a path of this machine, on a disk; got a URL ({value.partition(':')[0]}://...).",
+                param,
+                ctx,
+            )
+        return Path(plain_path(value))
 
 
 class NamedSource(Value):

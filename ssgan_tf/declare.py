@@ -15,6 +15,7 @@ import os
 import re
 import types
 import typing
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from ssgan_tf.errors import UsageError, did_you_mean
 
 # of a length that the largest setting does not reach
 _WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_FILE_URL = "file://"
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.?[0-9]*)([eE][-+]?[0-9]{1,9})?")
 LARGEST = 2**31 - 1
 
@@ -134,6 +137,25 @@ FILE, FOLDER = "FILE", "FOLDER"
 """What a setting takes that names a place."""
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is a URL (s3://bucket/photos), and not a path; file:// is a path."""
+    return bool(_URL.match(text)) and not text.lower().startswith(_FILE_URL)
+
+
+def plain_path(text: str) -> str:
+    """The path that file:///a/path stands for; any other text as it is.
+
+    Raises:
+        UsageError: it names another machine.
+    """
+    if not text.lower().startswith(_FILE_URL):
+        return text
+    host, slash, path = text[len(_FILE_URL) :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UsageError(f"{text!r} must be file:/// and a path from the root of this machine.")
+    return urllib.parse.unquote(slash + path)
+
+
 def whole_text(value: str) -> tuple[str, str]:
     """Of a setting that is a path: nothing before it, and all of it."""
     return "", value
@@ -142,8 +164,8 @@ def whole_text(value: str) -> tuple[str, str]:
 def split_paths(value: str) -> list[str]:
     """The paths of a setting that is one or several with commas between; a file that is there is one."""
     if "," not in value or Path(value).expanduser().exists():
-        return [value]
-    return [part.strip() for part in value.split(",") if part.strip()] or [value]
+        return [plain_path(value)]
+    return [plain_path(part.strip()) for part in value.split(",") if part.strip()] or [value]
 
 
 def several_paths(value: str) -> tuple[str, str]:
@@ -162,6 +184,7 @@ def setting(
     place: Callable[[str], tuple[str, str]] | None = None,
     remembered: bool = True,
     repeated: bool = False,
+    by_url: bool = False,
 ) -> Any:
     """Declares one setting: its default, its help text and its constraint.
 
@@ -176,8 +199,10 @@ def setting(
             does) from the path ("" where this value names none).
         repeated: whether its option may be given several times; the values then have commas between them.
         remembered: False where it belongs to one call (which of the workers this is), not to what is made.
+        by_url: whether the file or folder may be named by a URL too.
     """
     metadata = {"help": text, "rule": rule, "affects_result": affects_result, "group": group, "takes": takes}
+    metadata["by_url"] = by_url
     return field(
         default=default, metadata={**metadata, "place": place, "remembered": remembered, "repeated": repeated}
     )
@@ -204,9 +229,14 @@ def absolute(value: Any, place: Callable[[str], tuple[str, str]] | None) -> Any:
     if place is None or not isinstance(value, str):
         return value
     if place is several_paths:
-        return ",".join(os.path.abspath(Path(path).expanduser()) for path in split_paths(value))  # noqa: PTH100
+        return ",".join(_from_root(path) for path in split_paths(value))
     before, path = place(value)
-    return before + os.path.abspath(Path(path).expanduser()) if path else value  # noqa: PTH100
+    return before + _from_root(path) if path else value
+
+
+def _from_root(path: str) -> str:
+    path = plain_path(path)
+    return path.rstrip("/") if is_url(path) else os.path.abspath(Path(path).expanduser())  # noqa: PTH100
 
 
 def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
@@ -228,6 +258,8 @@ def build(cls: type, document: Mapping[str, Any], path: str = "") -> Any:
             values[key] = build(typing.cast(type, hint), {} if value is None else value, dotted)
         else:
             values[key] = _checked(dotted, value, hint, known[key].metadata.get("rule"))
+            if known[key].metadata.get("takes") in (FILE, FOLDER):
+                values[key] = _local(dotted, values[key], known[key].metadata["by_url"])
     return cls(**values)
 
 
@@ -266,6 +298,16 @@ def _checked(name: str, value: Any, hint: Any, rule: Rule | None) -> Any:
             )
         )
     return value
+
+
+def _local(name: str, value: Any, by_url: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    if is_url(value) and not by_url:
+        raise UsageError(
+            f"{name} must be a path of this machine, on a disk; got a URL ({value.partition(':')[0]}://...)."
+        )
+    return plain_path(value)
 
 
 def _shown(value: Any, longest: int = 80) -> str:

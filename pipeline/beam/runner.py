@@ -167,7 +167,9 @@ def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch
     """Runs a pass on an engine; returns what Beam raised, which the files of the tasks may explain better."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    options = PipelineOptions(engine.arguments(len(pieces)))
+    engine.begin()
+    job = engine.job(task.name)
+    options = PipelineOptions([*engine.arguments(len(pieces)), *([f"--job_name={job}"] if job else [])])
     raised: list[Exception] = []
     try:
         # in this thread: a job server is started under a signal handler of its own
@@ -189,20 +191,21 @@ def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch
                 thread.join(POLL_SECONDS)
                 watch.look()
                 if thread.is_alive() and (trouble := watch.trouble(engine.patience)):
-                    _cancel(result)
+                    _cancel(result, engine, job)
                     return RuntimeError(trouble)
         except BaseException:
-            _cancel(result)
+            _cancel(result, engine, job)
             raise
         finally:
             _close(result)
     return raised[0] if raised else None
 
 
-def _cancel(result: Any) -> None:
+def _cancel(result: Any, engine: Engine, job: str | None) -> None:
     """Asks an engine to give a job up; one that does not answer in time is left to itself."""
 
     def target() -> None:
+        engine.cancel(job)
         with contextlib.suppress(Exception):
             result.cancel()
 

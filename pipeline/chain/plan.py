@@ -176,7 +176,7 @@ def open_source_of(config: RunConfig, recipe: Recipe | None = None) -> tuple[Run
         UsageError: unknown data set, or folds that the source does not allow.
         DataError: the source cannot be read, or has no label where the recipe learns from labels.
     """
-    from pipeline.sources.catalog import full_name, open_source, source_module
+    from pipeline.sources.catalog import full_name, open_source, source_module, whole_place
 
     data = config.data
     source = open_source(data.dataset, **data.source_options)
@@ -185,7 +185,7 @@ def open_source_of(config: RunConfig, recipe: Recipe | None = None) -> tuple[Run
     origin = {"dataset": full_name(data.dataset)}
     for name in ("labels", "test_labels"):
         if file := getattr(data, name):
-            origin[name] = str(Path(file).expanduser().resolve())
+            origin[name] = whole_place(file)
     opened = Input(source.digest(), origin=origin, modules=(source_module(data.dataset),))
     return with_folds(config, source), opened
 
@@ -239,7 +239,10 @@ def plan_stage(
     offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop, "content": fingerprint.digest}
 
     def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        return stage.run(settings, {**offered, **_previous(folder), "output": output, "terminal": terminal})
+        # what is there when it runs
+        found = {"companions": workspace.of_pair(seed, model, stage.place) if model else []}
+        call = {**offered, **found, **_previous(folder), "output": output, "terminal": terminal}
+        return stage.run(settings, call)
 
     origin = next((item.origin for item in inputs.values() if item.origin), {})
     return Node(

@@ -20,6 +20,7 @@ from pipeline.sources.catalog import bring, open_source
 from pipeline.sources.names import SOURCES
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
+from ssgan_tf.declare import is_url, plain_path
 
 
 def inspect_source(
@@ -42,8 +43,9 @@ def inspect_source(
             cannot be used, or the data differ from the schema.
     """
     name, _, _ = config.dataset.partition(":")
-    if name not in SOURCES and Path(config.dataset).expanduser().is_dir():
-        config = replace(config, dataset=f"folder:{config.dataset}")
+    alone = plain_path(config.dataset)
+    if name not in SOURCES and (is_url(alone) or Path(alone).expanduser().is_dir()):
+        config = replace(config, dataset=f"folder:{alone}")
     if config.schema:
         # before the long look
         read_schema(config.schema)

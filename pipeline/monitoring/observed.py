@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.exported import layout
 from pipeline.stages.predict.classifiers import SavedModelClassifier
-from pipeline.stages.predict.inputs import Entry, Unreadable, find_entries, read_entry
+from pipeline.stages.predict.inputs import Entry, Unreadable, find_entries, read_entries
 from pipeline.terminal import Terminal
 from ssgan_tf.metrics.shift import Seen
 from ssgan_tf.reference import MOST_IMAGES
@@ -57,7 +57,8 @@ def observe(version: Path, inputs: Sequence[str], terminal: Terminal) -> Observe
     failed: list[str] = []
     with terminal.progress("look", len(entries)) as progress:
         for start in range(0, len(entries), BATCH):
-            batch = [(entry, _read(entry)) for entry in entries[start : start + BATCH]]
+            part = entries[start : start + BATCH]
+            batch = list(zip(part, read_entries(part), strict=True))
             failed += [f"{entry.name!r}: {data}" for entry, data in batch if isinstance(data, Unreadable)]
             good = [(entry, data) for entry, data in batch if isinstance(data, bytes)]
             for (entry, _), row in zip(good, observer.answer([data for _, data in good]), strict=True):
@@ -80,10 +81,3 @@ def drawn(entries: Sequence[Entry]) -> Sequence[Entry]:
         return entries
     places = np.random.default_rng(SEED).choice(len(entries), MOST_IMAGES, replace=False)
     return [entries[place] for place in np.sort(places)]
-
-
-def _read(entry: Entry) -> bytes | Unreadable:
-    try:
-        return read_entry(entry)
-    except Unreadable as reason:
-        return reason

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import UsageError
 from pipeline.exported.layout import check_model_folder
 from pipeline.serving.allocator import limit_arenas
+from pipeline.serving.mirrored import mirrored
 from pipeline.serving.settings import ServeConfig, parse_labels, parse_versions
 from pipeline.terminal import Terminal
 
@@ -46,10 +47,10 @@ def serve(config: ServeConfig, terminal: Terminal) -> None:
         DataError: no version of the model can be loaded.
     """
     started = time.monotonic()
-    folders = model_folders(config)
     parse_versions(config.versions), parse_labels(config.labels)
     listener = _listen(config.host, config.port)
-    with listener, _errors_shown(terminal):
+    with listener, _errors_shown(terminal), mirrored(config, terminal) as here:
+        folders = model_folders(here)
         if config.grpc_port:
             # only asked: grpcio binds for itself, too late for a clear message
             _listen(config.host, config.grpc_port).close()

@@ -18,9 +18,17 @@ def _from(low: float) -> Rule:
 class ServeConfig:
     """What `ganpipe serve` is told; sizes are in MiB (2^20 bytes), times in seconds."""
 
-    model_dir: str = field(metadata={"help": "model folder, holding one folder a version"})
+    model_dir: str = field(metadata={"help": "model folder, holding one folder a version; or its URL"})
     name: str | None = setting(None, "name of the model in URLs; default: the folder's own")
-    generator_dir: str | None = setting(None, "folder of a generator, for the page's gallery", takes=FOLDER)
+    generator_dir: str | None = setting(
+        None, "folder of a generator, for the page's gallery", takes=FOLDER, by_url=True
+    )
+    cache: str | None = setting(
+        None,
+        "folder into which models behind URLs are mirrored; default: models in GANPIPE_CACHE, or in "
+        "ganpipe in the user's cache",
+        takes=FOLDER,
+    )
     host: str = setting("127.0.0.1", "address to listen on", group="network")
     port: int = setting(
         8501,
@@ -62,6 +70,7 @@ class ServeConfig:
         30.0, "seconds given to running requests after SIGTERM", _from(0.0), group="limits"
     )
     poll: float = setting(0.5, "seconds between looks at the model folder", _from(0.05))
+    mirror_poll: float = setting(10.0, "seconds between looks at a model folder behind a URL", _from(0.05))
     load_retries: int = setting(5, "attempts after a version's first failed load", at_least(0))
     retry_wait: float = setting(1.0, "seconds before the first retry; doubles each time", _from(0.0))
     threads: int = setting(1, "threads inside one call of the model", at_least(1), group="devices")

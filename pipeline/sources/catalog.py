@@ -14,6 +14,7 @@ from pipeline.errors import DataError, UsageError, unknown
 from pipeline.sources.names import SOURCES, split_place
 from pipeline.sources.source import Source
 from pipeline.terminal import Terminal
+from ssgan_tf.declare import is_url, plain_path
 
 OTHER_NAMES = {"svhn": "svhn_cropped"}
 
@@ -21,7 +22,7 @@ OTHER_NAMES = {"svhn": "svhn_cropped"}
 def in_full(spec: str) -> str:
     """The source with its kind: a name that only tensorflow_datasets knows is one of its data sets."""
     name = spec.partition(":")[0]
-    if name in SOURCES or not name.isidentifier():
+    if name in SOURCES or not name.isidentifier() or is_url(spec):
         return spec
     from pipeline.sources.tfds_download import registered
 
@@ -50,7 +51,13 @@ def source_module(spec: str) -> str:
 def full_name(spec: str) -> str:
     """The source with its whole path, where its argument is one: the same from any folder."""
     kind, place = split_place(in_full(spec))
-    return f"{kind}{Path(place).expanduser().resolve()}" if place else kind
+    return f"{kind}{whole_place(place)}" if place else kind
+
+
+def whole_place(place: str) -> str:
+    """A path from the root with its links followed; a URL as it is."""
+    place = plain_path(place)
+    return place.rstrip("/") if is_url(place) else str(Path(place).expanduser().resolve())
 
 
 def open_source(
@@ -79,7 +86,10 @@ def open_source(
         DataError: what the argument names is missing or damaged.
     """
     name, _, argument = in_full(spec).partition(":")
+    argument = plain_path(argument)
     if name not in SOURCES:
+        if is_url(spec):
+            raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         if Path(spec).expanduser().is_dir():
             raise UsageError(f"unknown data set {spec!r}. For a folder of images say folder:{spec}.")
         raise unknown("data set", name, SOURCES)

@@ -1,4 +1,4 @@
-"""`folder:PATH`: an image tree.
+"""`folder:PATH`: an image tree, on a disk or behind a URL.
 
     PATH/CLASS/*.png              the sub-folder's name is the class (pipeline.sources.folder_layout)
     PATH/unlabelled/*.png         images without a label (and in other spellings)
@@ -11,16 +11,13 @@ Which files are images, and which of them are read, `pipeline.images` says.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import DataError, UsageError
 from pipeline.images.formats import OPTIONAL, WORDS, unreadable
-from pipeline.sources.digests import digests_of
 from pipeline.sources.folder_layout import (
     FolderNames,
     check_classes,
@@ -29,7 +26,8 @@ from pipeline.sources.folder_layout import (
     find_splits,
 )
 from pipeline.sources.further_columns import FurtherColumns
-from pipeline.sources.image_tree import ImageFile, Tree, inside, list_tree
+from pipeline.sources.image_places import ImagePlace, place_of
+from pipeline.sources.image_tree import ImageFile, Tree
 from pipeline.sources.label_file import LabelTable, read_label_files, together
 from pipeline.sources.label_paths import ENDINGS, find_label_files
 from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
@@ -42,7 +40,7 @@ class Folder(Source):
     """An image tree as it was when it was opened.
 
     Attributes:
-        root: the folder.
+        place: the folder.
         files: the image files and their label (class index or -1), for each split.
         names: class names.
         label_digest: digest of the label files and of the test labels, else "".
@@ -55,7 +53,7 @@ class Folder(Source):
     """
 
     name: ClassVar[str] = "folder"
-    root: Path
+    place: ImagePlace
     files: dict[str, tuple[tuple[ImageFile, int], ...]]
     names: tuple[str, ...]
     label_digest: str = ""
@@ -90,19 +88,18 @@ class Folder(Source):
         return self.names
 
     def digest(self) -> str:
-        """Hex digest of the images' paths and bytes, and of the label file's bytes.
+        """Hex digest of the images' paths and contents, and of the label file's bytes.
+
+        A content's sha256 on a disk; behind a URL size and ETag, for which nothing is read.
 
         A path counts although no pixel depends on it: it is what the prepared data call an image by, in
         `provenance/`, and what the labels are compared by again.
         """
         digest = hashlib.sha256(self.label_digest.encode())
         for split, files in sorted(self.files.items()):
-            whole = [file for file, _ in files if file.problem is None]
-            contents = iter(digests_of([self.root / file.path for file in whole]))
+            contents = self.place.contents([file for file, _ in files if file.problem is None])
             for file, _ in files:
                 said = file.problem if file.problem is not None else next(contents)
-                if isinstance(said, OSError):
-                    said = str(said.strerror)
                 digest.update(f"{split}\0{file.path}\0{said}\n".encode())
         # what is installed decides which of them can be read
         digest.update(self.read_here.encode())
@@ -114,23 +111,14 @@ class Folder(Source):
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Reads a range of image files; one that cannot be read comes with its problem."""
-        real_root = os.path.realpath(self.root)
-        for file, label in self.files[split][start:stop]:
-            encoded, problem = b"", file.problem
-            if problem is None:
-                path = self.root / file.path
-                try:
-                    # looked at again: a link may have been laid since the folder was listed
-                    if inside(path, real_root):
-                        encoded = path.read_bytes()
-                    else:
-                        problem = "gone, or a symbolic link that leaves the folder"
-                except OSError as error:
-                    problem = f"cannot be read: {error.strerror}"
-            if problem is not None:
-                yield Item(file.path, label, problem=problem)
+        wanted = self.files[split][start:stop]
+        contents = self.place.read([file for file, _ in wanted if file.problem is None])
+        for file, label in wanted:
+            got = file.problem if file.problem is not None else next(contents)
+            if isinstance(got, bytes):
+                yield Item(file.path, label, encoded=got)
             else:
-                yield Item(file.path, label, encoded=encoded)
+                yield Item(file.path, label, problem=got)
 
     def labels(self, split: str) -> Iterator[tuple[str, int]]:
         """Path and label of every file, from the listing: none is read."""
@@ -150,7 +138,7 @@ class Folder(Source):
         if self.label_digest:
             return ["Fill the column label of the label file: it is empty in every row."]
         tables = [path for row in self.beside if row.kind in ENDINGS for path in row.first]
-        return ways_to_label(self.root, [file.path for file, _ in self.files["train"]], tables)
+        return ways_to_label(self.place.root, [file.path for file, _ in self.files["train"]], tables)
 
 
 def open_source(
@@ -173,8 +161,8 @@ def open_source(
         raise UsageError("the data set 'folder' wants a folder: folder:PATH.")
     if both := sorted(set(classes) & set(unlabelled_folders)):
         raise UsageError(f"{both[0]!r} stands both in --classes and in --unlabelled-folders.")
-    root = Path(argument).expanduser()
-    tree = list_tree(root)
+    place = place_of(argument)
+    root, tree = place.root, place.tree()
     listed = tree.images
     if not listed:
         raise DataError(f"{str(root)!r} holds no images ({WORDS}).{_advice_on(tree)}")
@@ -215,7 +203,7 @@ def open_source(
         for split, members in splits.items()
     }
     return Folder(
-        root=root,
+        place=place,
         files=files,
         names=found,
         label_digest="".join(table.digest for table in tables),

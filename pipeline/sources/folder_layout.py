@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, did_you_mean
+from pipeline.remote.urls import Url
 from pipeline.sources.image_tree import ImageFile
 
 _UNLABELLED = frozenset(
@@ -83,7 +84,7 @@ class FolderNames:
 
 
 def find_splits(
-    root: Path, listed: Sequence[ImageFile], *, folders_are_classes: bool, names: FolderNames
+    root: Path | Url, listed: Sequence[ImageFile], *, folders_are_classes: bool, names: FolderNames
 ) -> dict[str, list[tuple[ImageFile, str]]]:
     """Sorts the files of an image tree into splits.
 
@@ -134,7 +135,7 @@ def find_splits(
     return found
 
 
-def _check_one_folder_a_split(root: Path, splits: Mapping[str, str]) -> None:
+def _check_one_folder_a_split(root: Path | Url, splits: Mapping[str, str]) -> None:
     named: dict[str, str] = {}
     for top, split in splits.items():
         if split in named:
@@ -145,7 +146,7 @@ def _check_one_folder_a_split(root: Path, splits: Mapping[str, str]) -> None:
         named[split] = top
 
 
-def check_unlabelled(root: Path, paths: Sequence[str], names: FolderNames) -> None:
+def check_unlabelled(root: Path | Url, paths: Sequence[str], names: FolderNames) -> None:
     """Checks that the folders which are said to be unlabelled are there.
 
     Args:
@@ -166,7 +167,7 @@ def check_unlabelled(root: Path, paths: Sequence[str], names: FolderNames) -> No
             )
 
 
-def check_classes(root: Path, paths: Sequence[str], names: FolderNames) -> None:
+def check_classes(root: Path | Url, paths: Sequence[str], names: FolderNames) -> None:
     """Checks that the class folders do not all hold the same sub-folders, which then look like the classes.
 
     Args:
@@ -196,7 +197,7 @@ def check_classes(root: Path, paths: Sequence[str], names: FolderNames) -> None:
 
 
 def check_held_out(
-    root: Path, splits: Mapping[str, Sequence[tuple[ImageFile, str]]], names: FolderNames
+    root: Path | Url, splits: Mapping[str, Sequence[tuple[ImageFile, str]]], names: FolderNames
 ) -> None:
     """Checks that the folders of a held-out split are classes of the training split, where both have folders.
 

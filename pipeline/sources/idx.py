@@ -10,6 +10,7 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, cast
@@ -17,8 +18,11 @@ from typing import BinaryIO, ClassVar, cast
 import numpy as np
 
 from pipeline.errors import DataError, UsageError
+from pipeline.remote.store import list_files
+from pipeline.remote.urls import Url, url_of
 from pipeline.sources.arrays import MAX_BYTES, MAX_SIDE, Arrays, ArraySource, FileImages, checked_arrays
 from pipeline.sources.files import InputFile, digest_of_files
+from ssgan_tf.declare import is_url
 
 _HEAD = 16
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -86,7 +90,9 @@ def read_idx(file: InputFile, *, dimensions: int) -> np.ndarray:
 
 
 def _images_in(file: InputFile) -> np.ndarray | FileImages:
-    """The images of a file; one that is not packed is left where it is."""
+    """The images of a file; on a disk, one that is not packed is left where it is."""
+    if file.remote is not None:
+        return read_idx(file, dimensions=3)
     with file.open() as raw:
         head = raw.read(_HEAD)
     if not head.startswith(bytes((0, 0, 8, 3))) or len(head) < _HEAD:
@@ -107,13 +113,14 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     """
     if not argument:
         raise UsageError("the data set 'idx' wants a folder: idx:FOLDER.")
-    folder = Path(argument).expanduser()
-    if not folder.is_dir():
+    folder: Path | Url = url_of(argument) if is_url(argument) else Path(argument).expanduser()
+    if isinstance(folder, Path) and not folder.is_dir():
         raise DataError(f"no such folder: {str(folder)!r}.")
+    there = _names_in(folder)
     files: list[InputFile] = []
     for split, prefix in _PREFIX.items():
         names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
-        found = [_find(folder, name) for name in names]
+        found = [_find(there, name) for name in names]
         if split == "test" and found == [None, None]:
             break
         for name, path in zip(names, found, strict=True):
@@ -123,10 +130,19 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     return Idx(tuple(files))
 
 
-def _find(folder: Path, name: str) -> Path | None:
+def _names_in(folder: Path | Url) -> dict[str, Path | Url]:
+    if isinstance(folder, Path):
+        try:
+            return {path.name: path for path in folder.iterdir()}
+        except OSError as error:
+            raise DataError(f"cannot read the folder {str(folder)!r}: {error.strerror}.") from None
+    try:
+        return {file.path: file.url for file in list_files(folder)}
+    except FileNotFoundError:
+        raise DataError(f"no such folder: '{folder}'.") from None
+
+
+def _find(there: Mapping[str, Path | Url], name: str) -> Path | Url | None:
     # some distributions write a dot where others write a dash
-    for stem in (name, name.replace("-idx", ".idx")):
-        for path in (folder / stem, folder / f"{stem}.gz"):
-            if path.exists():
-                return path
-    return None
+    stems = (name, name.replace("-idx", ".idx"))
+    return next((there[one] for stem in stems for one in (stem, f"{stem}.gz") if one in there), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 from pipeline.images.formats import SUFFIXES, UNSUPPORTED, advice
+from pipeline.remote.remote_file import RemoteFile
 from pipeline.sources.source import Aside
 from pipeline.workspace import draws_among
 
@@ -28,10 +29,12 @@ class ImageFile:
     Attributes:
         path: relative to the folder, with "/" between its parts.
         problem: why it cannot be read, else None.
+        remote: of a file behind a URL, what it was when it was listed.
     """
 
     path: str
     problem: str | None = None
+    remote: RemoteFile | None = None
 
 
 @dataclass
@@ -84,7 +87,7 @@ def list_tree(root: Path) -> Tree:
                 # the samples of a run in its own photo folder are none of the photos
                 results = draws_among({entry.name for entry in entries})
                 if below and all(entry.name.startswith(".") for entry in entries):
-                    tree.empty.append(_shown(below))
+                    tree.empty.append(shown(below))
                 for entry in entries:
                     if entry.name in results:
                         continue
@@ -94,13 +97,13 @@ def list_tree(root: Path) -> Tree:
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
                     elif entry.is_symlink() and entry.is_dir():
-                        tree.images.append(ImageFile(_shown(path), problem="a symbolic link to a folder"))
+                        tree.images.append(ImageFile(shown(path), problem="a symbolic link to a folder"))
                     elif entry.name.lower().endswith(SUFFIXES):
                         tree.images.append(_look(entry, path, real_root))
-                    elif kind := UNSUPPORTED.get(_ending(entry.name)):
-                        tree.unsupported.setdefault(kind, []).append(_shown(path))
+                    elif kind := UNSUPPORTED.get(ending_of(entry.name)):
+                        tree.unsupported.setdefault(kind, []).append(shown(path))
                     else:
-                        _count(tree.others, _kind(entry.name), path)
+                        count_file(tree.others, kind_of(entry.name), path)
         except OSError as error:
             raise DataError(f"cannot read the folder {str(root / below)!r}: {error.strerror}.") from None
     tree.images.sort(key=lambda file: file.path)
@@ -109,39 +112,42 @@ def list_tree(root: Path) -> Tree:
     return tree
 
 
-def _ending(name: str) -> str:
+def ending_of(name: str) -> str:
+    """The ending of a file's name, with its point, in lower case."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a name in bytes that are no text)
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """What a file that is no image is counted as."""
     if name.lower() in _SYSTEM:
         return "of the system"
-    ending = _ending(name)
+    ending = ending_of(name)
     # dates, numbers and words behind a point are no kinds: there may be a million of them
     return (
         ending if _USUAL_ENDING.fullmatch(ending) else "of no known ending" if ending else "without an ending"
     )
 
 
-def _count(found: dict[str, Aside], kind: str, path: str) -> None:
+def count_file(found: dict[str, Aside], kind: str, path: str) -> None:
+    """Counts a file that is no image."""
     before = found.get(kind, Aside(kind, "", 0, ()))
-    first = tuple(sorted((*before.first, _shown(path)))[:SHOWN])
+    first = tuple(sorted((*before.first, shown(path)))[:SHOWN])
     found[kind] = Aside(kind, "", before.count + 1, first)
 
 
 def _count_hidden(entry: os.DirEntry[str], path: str, found: dict[str, Aside]) -> None:
     if not entry.is_dir(follow_symlinks=False):
-        _count(found, HIDDEN, path)
+        count_file(found, HIDDEN, path)
         return
     # one that may not be read is passed over
     for folder, _, names in os.walk(entry.path):
         for name in names:
-            _count(found, HIDDEN, f"{path}{folder.removeprefix(entry.path)}/{name}")
+            count_file(found, HIDDEN, f"{path}{folder.removeprefix(entry.path)}/{name}")
 
 
 def _look(entry: os.DirEntry[str], path: str, real_root: str) -> ImageFile:
-    if path != _shown(path):
-        return ImageFile(_shown(path), problem="the name is not text of one line in UTF-8")
+    if path != shown(path):
+        return ImageFile(shown(path), problem="the name is not text of one line in UTF-8")
     if entry.is_symlink() and not inside(entry.path, real_root):
         return ImageFile(path, problem="a symbolic link that leaves the folder or leads nowhere")
     try:
@@ -161,7 +167,8 @@ def inside(path: str | Path, real_root: str) -> bool:
     return real.startswith(real_root.rstrip(os.sep) + os.sep) and Path(real).exists()
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
+    """A path as text of one line in UTF-8: itself, unless it holds what breaks a list of one a line."""
     try:
         path.encode()
     except UnicodeEncodeError:

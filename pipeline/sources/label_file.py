@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import DataError, did_you_mean
+from pipeline.remote.urls import Url
 from pipeline.sources.complaints import Complaints
 from pipeline.sources.csv_rows import LONGEST_LINE, Row, check_encoding, csv_rows
 from pipeline.sources.files import InputFile
@@ -82,7 +83,7 @@ class _Found:
         self.label = array("i", [_NO_ROW]) * count
         self.line = array("q", [0]) * count
         self.file = array("i", [0]) * count
-        self.seen_in: list[Path] = []
+        self.seen_in: list[Path | Url] = []
         self.unlisted: Counter[str] = Counter()
 
 
@@ -90,7 +91,7 @@ def read_label_files(
     files: Sequence[InputFile],
     *,
     images: Collection[str],
-    root: Path | None = None,
+    root: Path | Url | None = None,
     classes: Sequence[str] = (),
     columns: str | None = None,
 ) -> LabelTable:
@@ -157,13 +158,13 @@ def _rows(file: InputFile, wrong: Complaints, columns: str | None) -> Generator[
     ending = file.path.suffix.lower()
     with file.open() as raw:
         if ending in PARQUET:
-            yield from parquet_rows(file.path, wrong)
+            yield from parquet_rows(file.path, raw, wrong)
             return
         begin = raw.read(64)
         raw.seek(0)
         check_encoding(begin, str(file.path))
         if begin.startswith(b"PAR1"):
-            yield from parquet_rows(file.path, wrong)
+            yield from parquet_rows(file.path, raw, wrong)
         elif ending in LINES or looks_like_json(file.path, begin):
             check_no_coco(file.path, raw)
             yield from json_rows(raw, wrong)

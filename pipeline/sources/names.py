@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ssgan_tf.declare import plain_path
+
 # name to whether its argument is a path
 SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": True, "gaussian": False}
 
@@ -9,4 +11,4 @@ SOURCES = {"digits": False, "tfds": False, "idx": True, "folder": True, "npz": T
 def split_place(spec: str) -> tuple[str, str]:
     """Splits ("folder:", "photos") where the argument is a path, else (spec, "")."""
     name, colon, argument = spec.partition(":")
-    return (name + colon, argument) if argument and SOURCES.get(name) else (spec, "")
+    return (name + colon, plain_path(argument)) if argument and SOURCES.get(name) else (spec, "")

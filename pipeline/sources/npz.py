@@ -20,8 +20,10 @@ from typing import ClassVar
 import numpy as np
 
 from pipeline.errors import DataError, UsageError
+from pipeline.remote.urls import url_of
 from pipeline.sources.arrays import MAX_BYTES, Arrays, ArraySource, checked_arrays
 from pipeline.sources.files import InputFile, digest_of_files
+from ssgan_tf.declare import is_url
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def open_source(argument: str, *, data_dir: str | None = None, labels: str | Non
     """
     if not argument:
         raise UsageError("the data set 'npz' wants a file: npz:FILE.")
-    file = InputFile.of(Path(argument).expanduser())
+    file = InputFile.of(url_of(argument) if is_url(argument) else Path(argument).expanduser())
     source = Npz(file)
     largest = len(source.class_names()) - 1
     given = _read(file, only="class_names").get("class_names")

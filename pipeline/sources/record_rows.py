@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.errors import DataError
+from pipeline.remote.urls import Url
 from pipeline.sources.complaints import Complaints
 from pipeline.sources.csv_rows import LONGEST_LINE, Row
 
@@ -24,12 +25,12 @@ _OBJECTS = "lines that are no JSON object"
 _VALUES = "values that are neither text nor number"
 
 
-def looks_like_json(path: Path, begin: bytes) -> bool:
+def looks_like_json(path: Path | Url, begin: bytes) -> bool:
     """Whether a file that is not called .jsonl holds JSON all the same."""
     return path.suffix.lower() == ".json" or begin.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b'{"', b"{\n"))
 
 
-def check_no_coco(path: Path, raw: BinaryIO) -> None:
+def check_no_coco(path: Path | Url, raw: BinaryIO) -> None:
     """Refuses a JSON file that is one document instead of an object a line.
 
     Raises:
@@ -91,8 +92,13 @@ def json_rows(raw: BinaryIO, wrong: Complaints) -> Iterator[Row]:
         yield number, _texts([found.get(name) for name in names], number, wrong)
 
 
-def parquet_rows(path: Path, wrong: Complaints) -> Iterator[Row]:
+def parquet_rows(path: Path | Url, raw: BinaryIO, wrong: Complaints) -> Iterator[Row]:
     """Yields the names of a Parquet file's columns, then for each row its number and its cells.
+
+    Args:
+        path: the file.
+        raw: it, opened.
+        wrong: takes values that are neither text nor number.
 
     Raises:
         DataError: it is no Parquet file, or damaged.
@@ -102,7 +108,9 @@ def parquet_rows(path: Path, wrong: Complaints) -> Iterator[Row]:
 
     number = 0
     try:
-        with parquet.ParquetFile(path, memory_map=True) as file:
+        # one on a disk is not read into memory
+        where = {"source": path, "memory_map": True} if isinstance(path, Path) else {"source": raw}
+        with parquet.ParquetFile(**where) as file:
             schema = file.schema_arrow
             names = [
                 field.name

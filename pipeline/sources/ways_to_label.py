@@ -8,8 +8,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.remote.urls import Url
 
-def ways_to_label(root: Path, paths: Sequence[str], tables: Sequence[str] = ()) -> list[str]:
+
+def ways_to_label(root: Path | Url, paths: Sequence[str], tables: Sequence[str] = ()) -> list[str]:
     """How the images of a folder get labels, each way with the lines to write or type.
 
     Args:
@@ -28,10 +30,14 @@ def ways_to_label(root: Path, paths: Sequence[str], tables: Sequence[str] = ()) 
         "--label-columns PATH,LABEL where its columns have other names)."
         for table in tables[:3]
     ]
+    folders = (
+        f"Or put the images of each class into a folder of their own ({root / 'cat'}/...);"
+        if isinstance(root, Url)
+        else f"Or make a folder for each class:\n{commands} "
+    )
     return [
         *there,
         f"Write a label file, say labels.csv, and add --labels labels.csv:\n{rows}"
         "  with a row for each image whose class you know; the others count as unlabelled.",
-        f"Or make a folder for each class:\n{commands}"
-        "  an image that stays where it is counts as unlabelled.",
+        f"{folders} an image that stays where it is counts as unlabelled.",
     ]

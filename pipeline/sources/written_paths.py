@@ -3,6 +3,7 @@
     cats/1.png          below the image folder
     /data/photos/1.png  from the root, whether it lies there now or lay below a folder of that name elsewhere
     photos/1.png        with the image folder's own name before it
+    s3://b/photos/1.png the same of a folder behind a URL
     ../photos/1.png     from the label file's folder
     cats/1              the extension left out
     1.png, 1            a name alone, of one image of the whole folder; where several are called so, of the
@@ -18,6 +19,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.remote.urls import Url
+from ssgan_tf.declare import is_url
+
 SEVERAL, OUTSIDE, NOWHERE = -1, -2, -3
 # of images of one name as many are looked at; of more it is not asked which is meant
 _MOST = 100
@@ -31,15 +35,17 @@ class WrittenPaths:
         root: the image folder; None: only what lies below it is known.
     """
 
-    def __init__(self, images: Sequence[str], root: Path | None) -> None:
+    def __init__(self, images: Sequence[str], root: Path | Url | None) -> None:
         self.images = images
         self.number_of = {path: number for number, path in enumerate(images)}
         self._root = root
-        self._roots = (
-            tuple(dict.fromkeys((os.path.abspath(root), os.path.realpath(root)))) if root else ()  # noqa: PTH100
-        )
+        self._roots: tuple[str, ...] = ()
+        if isinstance(root, Url):
+            self._roots = (root.as_path,)
+        elif root:
+            self._roots = tuple(dict.fromkeys((os.path.abspath(root), os.path.realpath(root))))  # noqa: PTH100
 
-    def find(self, written: str, label_file: Path) -> int:
+    def find(self, written: str, label_file: Path | Url) -> int:
         """Returns the number of an image, or SEVERAL, OUTSIDE (of the folder) or NOWHERE.
 
         Args:
@@ -50,6 +56,9 @@ class WrittenPaths:
         if number is not None:
             return number
         path = written.replace("\\", "/") if "/" not in written else written
+        if is_url(path):
+            scheme, _, rest = path.partition("://")
+            path = Url(scheme, rest).as_path
         if not path or "\0" in path:
             return OUTSIDE
         absolute = path.startswith("/") or (path[1:3] == ":/" and path[0].isalpha())
@@ -70,7 +79,7 @@ class WrittenPaths:
                 return self._one(found, label_file)
         return OUTSIDE if outside else NOWHERE
 
-    def _from_root(self, path: str, label_file: Path, absolute: bool) -> Iterable[str]:
+    def _from_root(self, path: str, label_file: Path | Url, absolute: bool) -> Iterable[str]:
         """What a path from the root, or from the label file's folder, is below the image folder."""
         if self._root is None:
             return
@@ -90,10 +99,11 @@ class WrittenPaths:
             yield "/".join(parts[last + 1 :])
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 (lives as long as the reading of one folder)
-    def _folder_of(self, label_file: Path) -> str:
-        return os.path.abspath(label_file.parent)  # noqa: PTH100
+    def _folder_of(self, label_file: Path | Url) -> str:
+        folder = label_file.parent
+        return folder.as_path if isinstance(folder, Url) else os.path.abspath(folder)  # noqa: PTH100
 
-    def _one(self, found: tuple[int, ...], label_file: Path) -> int:
+    def _one(self, found: tuple[int, ...], label_file: Path | Url) -> int:
         if len(found) == _MOST:
             return SEVERAL
         if len(found) > 1:

@@ -27,7 +27,8 @@ MOST_IMAGES = 100_000
 FEWEST_IMAGES = 100
 # an autoencoder has not enough to learn from with fewer; their pixels are compared as they are
 FEWEST_FOR_CODES = 10_000
-LARGEST_SIDE = 32
+# numbers of an image that is compared; larger ones are reduced
+MOST_NUMBERS = 1024
 # of the labels that were left out
 MUST_BE_RIGHT = 0.75
 
@@ -108,10 +109,11 @@ def _half_of(labels: np.ndarray) -> np.ndarray:
 
 
 def _vectors(images: np.ndarray) -> np.ndarray:
-    """Pixels in [0, 1], float32 [N, D], of images of at most 32 a side."""
-    sides = images.shape[1:3]
-    if max(sides) > LARGEST_SIDE:
-        size = [max(1, round(side * LARGEST_SIDE / max(sides))) for side in sides]
+    """Pixels in [0, 1], float32 [N, D], D at most 1,024: 32x32 grey ones, or 18x18 of colours."""
+    height, width, channels = images.shape[1:]
+    shrink = min(1.0, (MOST_NUMBERS / (height * width * channels)) ** 0.5)
+    if shrink < 1.0:
+        size = [max(1, int(side * shrink)) for side in (height, width)]
         parts = [
             tf.image.resize(images[i : i + 1024], size, method="area").numpy()
             for i in range(0, len(images), 1024)

@@ -445,6 +445,7 @@ def document(published_too=True):
         "published": known if published_too else None,
         "code": [{"recipe": "a<b", "version": "1", "commit": None, "digest": "f" * 12}],
         "settings": ["train.steps=20"],
+        "variants": [],
     }
 
 

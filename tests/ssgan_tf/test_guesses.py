@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ssgan_tf.graphs.autoencoder import learn_codes
-from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, guess_labels
+from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, _vectors, guess_labels
 from ssgan_tf.graphs.neighbours import neighbour_graph
 from ssgan_tf.graphs.poisson import balanced_cut, poisson_scores
 
@@ -106,3 +106,15 @@ def test_two_cliques_take_the_labels_of_their_members_and_the_shares_that_are_gi
     classes, margins = balanced_cut(graph, labels, scores, np.array([0.5, 0.5]))
     np.testing.assert_array_equal(classes, [0] * 6 + [1] * 6)
     assert (margins >= 0).all() and margins.argmin() in (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbers"), [((28, 28, 1), 784), ((32, 32, 3), 972), ((64, 48, 1), 36 * 27)]
+)
+def test_large_images_are_compared_by_fewer_numbers(shape, numbers):
+    images = np.random.default_rng(0).integers(0, 256, [3, *shape], np.uint8)
+    vectors = _vectors(images)
+    assert vectors.shape == (3, numbers)
+    assert vectors.min() >= 0.0 and vectors.max() <= 1.0
+    # light and dark images stay apart
+    assert _vectors(np.full([1, *shape], 255, np.uint8)).min() == pytest.approx(1.0, abs=1e-3)

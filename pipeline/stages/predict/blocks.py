@@ -23,6 +23,7 @@ from pipeline.stages.predict.classifiers import find_version, open_classifier
 from pipeline.stages.predict.inputs import Entry, Unreadable, read_entry
 from pipeline.stages.predict.rows import ERROR, PATH, Row, predict_rows
 from pipeline.stages.predict.settings import PredictConfig
+from ssgan_tf.declare import is_url
 from ssgan_tf.whole_files import replacing
 
 BLOCK = 1000
@@ -157,6 +158,8 @@ def rows_on_beam(
 
 
 def _from_root(entry: Entry) -> Entry:
+    if is_url(entry.path):
+        return entry
     return entry._replace(path=str(Path(entry.path).absolute()))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.stages.predict.classifiers import Answer, Classifier
-from pipeline.stages.predict.inputs import Entry, Unreadable, read_entry
+from pipeline.stages.predict.inputs import Entry, read_entries
 
 Row = list[Any]
 PATH, LABEL, ERROR, ABSTAIN = 0, 1, 6, 5
@@ -32,7 +32,7 @@ def predict_rows(
     """
     for start in range(0, len(entries), batch_size):
         batch = entries[start : start + batch_size]
-        contents = [_read(entry) for entry in batch]
+        contents = list(read_entries(batch))
         answers = iter(classifier.answer([content for content in contents if isinstance(content, bytes)]))
         rows = []
         for entry, content in zip(batch, contents, strict=True):
@@ -41,13 +41,6 @@ def predict_rows(
                 raise DataError(f"image {entry.name!r} cannot be used: {answer}.")
             rows.append(_row(entry, answer, classifier.class_names))
         yield rows
-
-
-def _read(entry: Entry) -> bytes | Unreadable:
-    try:
-        return read_entry(entry)
-    except Unreadable as reason:
-        return reason
 
 
 def _row(entry: Entry, answer: Answer | str, class_names: Sequence[str]) -> Row:

@@ -13,6 +13,7 @@ from pipeline.beam.modes import ENGINES
 from pipeline.errors import DataError, UsageError
 from pipeline.stages.predict.settings import PredictConfig
 from pipeline.terminal import Progress, Terminal
+from ssgan_tf.declare import is_url
 
 if TYPE_CHECKING:
     from pipeline.stages.predict.classifiers import Classifier
@@ -59,7 +60,7 @@ def run(
             "their answers beside it."
         )
     entries = find_entries(inputs)
-    read = {Path(entry.path) for entry in entries}
+    read = {Path(entry.path) for entry in entries if not is_url(entry.path)}
     check_output(output, [*read, *protected], overwrite=config.overwrite)
     # the same path as the blocks on Beam ask for, so that it is loaded once
     model = model.resolve()

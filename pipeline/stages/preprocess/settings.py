@@ -33,7 +33,8 @@ class DataConfig:
 
     dataset: str = setting(
         "digits",
-        "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or gaussian",
+        "digits, mnist or another name of tensorflow_datasets, idx:FOLDER, folder:PATH, npz:FILE or "
+        "gaussian; a place may be a URL (s3, gs, https, hf)",
         affects_result=False,
         takes="SOURCE",
         place=split_place,
@@ -52,6 +53,7 @@ class DataConfig:
         affects_result=False,
         takes=FILE,
         place=several_paths,
+        by_url=True,
     )
     test_labels: str | None = setting(
         None,
@@ -59,6 +61,7 @@ class DataConfig:
         affects_result=False,
         takes=FILE,
         place=several_paths,
+        by_url=True,
     )
     label_columns: str | None = setting(
         None,
