@@ -16,6 +16,7 @@ two share counts once), `held` without what is only a copy of files on the disk 
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import json
 import os
@@ -36,15 +37,19 @@ _PER_FOLDER = 5000
 _BLOCK = 50_000
 
 
-def digits(count: int, side: int, seed: int) -> np.ndarray:
-    """The bundled digits, brought to a size and with a little noise, so that no two are alike."""
+@functools.cache
+def _bundled(side: int) -> np.ndarray:
     from PIL import Image
     from sklearn.datasets import load_digits
 
     small = (load_digits().images * 15.9).astype(np.uint8)
-    large = np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.BILINEAR)) for one in small])
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.BILINEAR)) for one in small])
+
+
+def digits(count: int, side: int, seed: int) -> np.ndarray:
+    """The bundled digits, brought to a size and with a little noise, so that no two are alike."""
     numbers = np.random.default_rng(seed)
-    images = large[numbers.integers(0, len(large), count)]
+    images = _bundled(side)[numbers.integers(0, len(_bundled(side)), count)]
     # eight pixels of each
     for _ in range(8):
         at = numbers.integers(0, side, (2, count))

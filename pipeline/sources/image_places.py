@@ -60,15 +60,37 @@ class LocalFolder:
         """Reads one after the other."""
         real_root = os.path.realpath(self.root)
         for file in files:
-            path = self.root / file.path
             try:
-                # looked at again: a link may have been laid since the folder was listed
-                if inside(path, real_root):
-                    yield path.read_bytes()
-                else:
-                    yield "gone, or a symbolic link that leaves the folder"
+                yield _bytes_inside(f"{self.root}/{file.path}", real_root)
             except OSError as error:
                 yield f"cannot be read: {error.strerror}"
+
+
+_GONE = "gone, or a symbolic link that leaves the folder"
+
+
+def _bytes_inside(path: str, real_root: str) -> bytes | str:
+    """The bytes of a file that lies below `real_root`, links followed, or why they cannot be had.
+
+    A link may have been laid since the folder was listed: the file that was opened is asked where it lies,
+    which takes a tenth of the time of asking for each part of its path.
+    """
+    try:
+        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+            try:
+                real = os.readlink(f"/proc/self/fd/{file.fileno()}")  # noqa: PTH115 (in half the time)
+                is_inside = real.startswith(real_root.rstrip(os.sep) + os.sep)
+            except OSError:
+                # a system without /proc
+                is_inside = inside(path, real_root)
+            return file.read() if is_inside else _GONE
+    except (FileNotFoundError, NotADirectoryError):
+        return _GONE
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # a pipe that a link leads to would be waited for
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @dataclass(frozen=True)
