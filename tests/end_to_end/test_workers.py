@@ -1,12 +1,16 @@
-"""Two worker processes on loopback train as one; when one dies the other says so, and both can go on."""
+"""Worker processes on loopback train as one; a worker that is told to stop takes the others with it, and one
+that dies is noticed; all can go on, to the weights of a run that nothing stopped.
+"""
 
 import contextlib
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -39,16 +43,31 @@ def free_ports(count):
     return ports
 
 
-def start(workdirs, *arguments):
-    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+def start(workdirs, *arguments, settings=SETTINGS):
+    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(len(workdirs)))
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", "train", "--workdir", str(workdir), *SETTINGS, *arguments,
+            [sys.executable, "-m", "pipeline.cli", "train", "--workdir", str(workdir), *settings, *arguments,
              "--strategy", "multiworker", "--workers", hosts, "--worker-index", str(index)],
             stderr=subprocess.PIPE, text=True, bufsize=1,
         )
         for index, workdir in enumerate(workdirs)
     ]  # fmt: skip
+
+
+def finish(workers, *codes):
+    """Waits for workers and requires their exit codes; returns what they said."""
+    errors = [worker.communicate(timeout=300)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == list(codes), errors
+    assert not any("Traceback" in text for text in errors), errors
+    return errors
+
+
+def state(folder, step):
+    """Everything in a checkpoint: weights, averages, optimizers."""
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"step-{step}"))
+    names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(("_", "save_"))]
+    return {name: reader.get_tensor(name) for name in names}
 
 
 def weights(folder, step):
@@ -91,3 +110,68 @@ def test_a_lost_worker_is_noticed_and_both_go_on(workdirs):
     again = start(workdirs, *arguments)
     errors = [worker.communicate(timeout=240)[1] for worker in again]
     assert [worker.returncode for worker in again] == [0, 0], errors
+
+
+# the smallest system: most of what such a test costs is the start of the processes
+TOY = ("--recipe", "gaussian")
+STEPS = 800
+STOPPED = (
+    *TOY,
+    "--steps",
+    str(STEPS),
+    "--set",
+    "train.checkpoint_every=100",
+    "--set",
+    "train.steps_per_call=10",
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ganpipe, made_once):
+    """A folder that two workers trained in without being stopped, and beside it one with the data alone."""
+
+    def make(folder):
+        ganpipe("preprocess", "--workdir", folder / "data", "--dataset", "gaussian")
+        shutil.copytree(folder / "data", folder / "whole")
+        finish(start([folder / "whole"] * 2, settings=STOPPED), 0, 0)
+
+    return made_once("undisturbed_workers", make)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [(1,), (0, 1)], ids=["one", "both"])
+def test_workers_that_are_told_to_stop_go_on_to_the_same_bits(undisturbed, tmp_path, told):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed / "data", workdir)
+    workers = start([workdir] * 2, settings=STOPPED)
+    deadline = time.monotonic() + 240
+    while not list(workdir.glob("seed-0/gaussian/.train.partial-*/checkpoints/step-100.index")):
+        assert time.monotonic() < deadline and workers[0].poll() is None
+        time.sleep(0.05)
+    for index in told:
+        workers[index].send_signal(signal.SIGTERM)
+    errors = finish(workers, 130, 130)
+    # all stop at one step, of which the chief has a checkpoint
+    (step,) = {int(re.search(r"stopped at step (\d+) of 800, with a checkpoint", text)[1]) for text in errors}
+    assert 100 <= step < STEPS
+    assert list(workdir.glob(f"seed-0/gaussian/.train.partial-*/checkpoints/step-{step}.index"))
+    finish(start([workdir] * 2, settings=STOPPED), 0, 0)
+    whole, resumed = (
+        state(folder / "seed-0/gaussian/train", STEPS) for folder in (undisturbed / "whole", workdir)
+    )
+    assert whole.keys() == resumed.keys() and len(whole) > 10
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+
+
+@pytest.mark.slow
+def test_four_workers_train_as_one(ganpipe, undisturbed, tmp_path):
+    few = (*TOY, "--steps", "60")
+    shutil.copytree(undisturbed / "data", tmp_path / "four")
+    shutil.copytree(undisturbed / "data", tmp_path / "one")
+    finish(start([tmp_path / "four"] * 4, settings=few), 0, 0, 0, 0)
+    ganpipe("train", "--workdir", tmp_path / "one", *few)
+    four, one = (state(tmp_path / name / "seed-0/gaussian/train", 60) for name in ("four", "one"))
+    assert four.keys() == one.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(four[name], value, rtol=2e-3, atol=2e-5, err_msg=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -63,6 +64,7 @@ def run(
     from ssgan_tf.file_names import CHECKPOINTS, TRAINING
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.checkpoints import latest_checkpoint
+    from ssgan_tf.training.cluster import workers_of
     from ssgan_tf.training.guessed import labels_to_train_on
     from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
@@ -77,8 +79,7 @@ def run(
     strategy = make_strategy(
         config.strategy,
         config.replicas,
-        workers=config.workers.split(",") if config.workers else (),
-        worker_index=config.worker_index,
+        workers=workers_of(config, os.environ) if config.strategy == "multiworker" else None,
     )
     system = system_of(planned, config, info)
     record = TrainingRecord(
