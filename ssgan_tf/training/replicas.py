@@ -82,7 +82,9 @@ def any_process(strategy: tf.distribute.Strategy, replicas: ReplicaRange) -> Cal
     @tf.function(autograph=False)
     def count(mine: tf.Tensor) -> tf.Tensor:
         def replica(mine: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, mine)
+            # the copy lies on the replica's device, which a collective asks for
+            here = tf.identity(mine)
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
         return strategy.experimental_local_results(strategy.run(replica, args=(mine,)))[0]
 

@@ -30,7 +30,7 @@ def make_strategy(
         workers: those of multiworker, of which the first is the chief; None: TF_CONFIG names them.
 
     Raises:
-        UsageError: unknown name, more replicas than GPUs, or the devices were fixed before.
+        UsageError: unknown name, more replicas than GPUs, the devices were fixed before, or a port is taken.
     """
     if name == "default":
         count_replicas(name, replicas)
@@ -106,7 +106,16 @@ def _multiworker(workers: Workers | None) -> tf.distribute.MultiWorkerMirroredSt
         named, task = read_tf_config(os.environ)
         place_in(named, str(task.get("type")), task.get("index", 0))
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except tf.errors.UnknownError as error:
+        if "gRPC server" not in error.message:
+            raise
+        address = resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
+        raise UsageError(
+            f"this worker cannot listen at {address}: another program has the port. Give it another one "
+            "(train.workers or TF_CONFIG; in a Slurm step train.port)."
+        ) from None
 
 
 def make_logical_cpus(count: int) -> None:

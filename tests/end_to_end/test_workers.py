@@ -154,8 +154,12 @@ def test_workers_that_are_told_to_stop_go_on_to_the_same_bits(undisturbed, tmp_p
     # all stop at one step, of which the chief has a checkpoint
     (step,) = {int(re.search(r"stopped at step (\d+) of 800, with a checkpoint", text)[1]) for text in errors}
     assert 100 <= step < STEPS
-    assert list(workdir.glob(f"seed-0/gaussian/.train.partial-*/checkpoints/step-{step}.index"))
+    (begun,) = workdir.glob("seed-0/gaussian/.train.partial-*")
+    assert (begun / "checkpoints" / f"step-{step}.index").exists()
+    number = begun.stat().st_ino
     finish(start([workdir] * 2, settings=STOPPED), 0, 0)
+    # it went on in what was begun, and not from the start
+    assert (workdir / "seed-0/gaussian/train").stat().st_ino == number
     whole, resumed = (
         state(folder / "seed-0/gaussian/train", STEPS) for folder in (undisturbed / "whole", workdir)
     )

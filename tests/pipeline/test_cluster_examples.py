@@ -67,7 +67,7 @@ def test_the_pods_of_a_jobset_take_each_a_place():
         assert place_of(settings, {}) == Place(index, 2)
         assert workers_of(settings, {}).addresses == tuple(f"{host}:{port}" for host in hosts)
         assert any(workdir.is_relative_to(folder) for folder in shared_folders(pod, container))
-    # what a start again cannot mend is not started again; exit codes 6 and 130 are
+    # what a start again cannot mend is not started again; exit codes 6, 130 and 143 are
     rule = job["podFailurePolicy"]["rules"][0]
     assert rule["action"] == "FailJob" and pod["restartPolicy"] == "Never"
     assert rule["onExitCodes"]["values"] == [1, 2, 3, 4]
@@ -107,7 +107,7 @@ def test_the_pods_of_a_tfjob_take_each_a_place():
 
 @pytest.fixture
 def batch(tmp_path):
-    """Runs the Slurm example with programs that only write down what they are asked; `srun` ends as told."""
+    """Runs the Slurm example with programs that only write down what they are asked."""
     for name, body in (("ganpipe", ""), ("scontrol", ""), ("srun", "exit $SRUN_CODE\n")):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
@@ -136,7 +136,7 @@ def test_a_slurm_job_goes_on_to_evaluate_is_queued_again_or_fails(batch):
     words = asked[1].split()
     assert words[0] == "srun" and "--kill-on-bad-exit=0" in words
     train_settings(words[words.index("train") + 1 :])
-    for stopped in (130, 6):
+    for stopped in (130, 143, 6):
         assert batch(stopped)[1][2:] == ["scontrol requeue 7"]
         code, asked = batch(stopped, SLURM_RESTART_COUNT="50")
         assert (code, asked[2:]) == (stopped, [])
