@@ -179,3 +179,30 @@ def test_four_workers_train_as_one(ganpipe, undisturbed, tmp_path):
     assert four.keys() == one.keys()
     for name, value in one.items():
         np.testing.assert_allclose(four[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_taken_port_is_told_and_a_worker_that_waits_can_be_stopped(undisturbed, tmp_path):
+    shutil.copytree(undisturbed / "data", tmp_path / "run")
+    taken, free = free_ports(2)
+    with socket.create_server(("", taken)):
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "pipeline.cli", "train", "--workdir", str(tmp_path / "run"),
+                 *TOY, "--steps", "5", "--strategy", "multiworker", "--worker-index", str(index),
+                 "--workers", f"127.0.0.1:{taken},127.0.0.1:{free}"],
+                stderr=subprocess.PIPE, text=True, bufsize=1,
+            )
+            for index in range(2)
+        ]  # fmt: skip
+        errors = workers[0].communicate(timeout=120)[1]
+        assert workers[0].returncode == 2 and "Traceback" not in errors
+        assert f"cannot listen at 127.0.0.1:{taken}: another program has the port" in errors
+        for line in workers[1].stderr:
+            if "worker 1 of 2: waiting for the others" in line:
+                break
+        # it is inside TensorFlow soon, which knows nothing of Python's handlers
+        time.sleep(5)
+        workers[1].send_signal(signal.SIGTERM)
+        workers[1].communicate(timeout=10)
+        assert workers[1].returncode == -signal.SIGTERM

@@ -119,7 +119,7 @@ def batch(tmp_path):
         path = f"{tmp_path / 'bin'}:{Path(shutil.which('bash')).parent}:/usr/bin:/bin"
         done = subprocess.run(
             ["bash", EXAMPLES / "slurm.sbatch", "--dataset", "folder:/shared/two words"],
-            env={"PATH": path, "WORKDIR": "/shared/d", "SLURM_JOB_ID": "7", "SRUN_CODE": str(code), **environ},
+            env={"PATH": path, "WORKDIR": "/shared/d", "SLURM_JOB_ID": "7", "SRUN_CODE": str(code)} | environ,
             capture_output=True, text=True,
         )  # fmt: skip
         return done.returncode, (tmp_path / "asked").read_text().splitlines()
