@@ -108,9 +108,9 @@ def test_replicas_draw_slices_of_the_same_noise(mirrored):
 
 def test_a_peer_that_is_gone_is_one_message_and_alone_an_error_stays_what_it_is():
     gone = tf.errors.UnavailableError(None, None, "Connection reset by peer")
-    with pytest.raises(WorkerLost, match=r"lost after step 7; start all workers again"):
-        with peers(ReplicaRange(1, 1, 2), "after step 7"):
-            raise gone
+    again = pytest.raises(WorkerLost, match=r"lost after step 7; start all workers again")
+    with again, peers(ReplicaRange(1, 1, 2), "after step 7"):
+        raise gone
     with pytest.raises(tf.errors.UnavailableError), peers(ReplicaRange(0, 2, 2), "after step 7"):
         raise gone
 
