@@ -45,10 +45,12 @@ def benchmark(workdir: Path, as_json: bool, quiet: bool, config_file, overrides,
     """Compare recipes and label budgets over several draws, each cell with its paired baseline.
 
     A cell is what `ganpipe run` makes, without an export. The same command goes on where it was stopped;
-    on machines that share the folder it may run at once. RECIPE.KEY in --set is a setting of one recipe.
+    on machines that share the folder it may run at once. RECIPE.KEY in --set is a setting of one recipe, and
+    NAME.KEY of a variant NAME=RECIPE.
 
     \b
     ganpipe benchmark --recipes ssgan,improved-gan --labels-per-class 2,5,10 --set improved-gan.width=0.5
+    ganpipe benchmark --recipes ssgan,narrow=ssgan --labels-per-class 10 --set narrow.width=0.5
     ganpipe benchmark --dataset folder:photos --labels labels.csv --image-size 32 --curve
     """
     from pipeline.benchmark.asked import check_folder, settle

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,13 +72,12 @@ def read_stored(evaluated: Path) -> dict[str, np.ndarray]:
     Raises:
         DataError: it is missing or damaged.
     """
-    import numpy as np
+    from ssgan_tf.array_files import read_arrays
 
     path = evaluated / PREDICTIONS_FILE
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        return read_arrays(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"the answers {str(path)!r} cannot be read: {error}.") from None
 
 

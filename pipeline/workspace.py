@@ -86,6 +86,12 @@ class Workspace:
         """A result's folder: of the draw itself where `model` is None."""
         return (self.draw(seed, fold) if model is None else self.model(seed, model, fold)) / name
 
+    def of_pair(self, seed: int, model: Model, name: str) -> list[Path]:
+        """The folders of one result that are there for a model, its pair or its baseline, in any fold."""
+        own = model.pair or model.recipe
+        places = (f"{fold}{own}/{below}{name}" for fold in ("", f"{_FOLD}*/") for below in ("", "*/"))
+        return [path for place in places for path in sorted(self.draw(seed).glob(place))]
+
     def name_of(self, folder: Path) -> str:
         """A result's name for the user: its path below the working folder."""
         return folder.relative_to(self.root).as_posix()

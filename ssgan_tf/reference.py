@@ -8,7 +8,6 @@ It holds features, confidences and predicted classes of a bounded number of imag
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ssgan_tf.array_files import read_arrays
 from ssgan_tf.errors import DamagedData
 
 MOST_IMAGES = 2000
@@ -64,15 +64,15 @@ class Reference:
             DamagedData: it is missing, damaged, or no such file.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                values: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__}
+            stored = read_arrays(path)
+            values: dict[str, Any] = {name: stored[name] for name in cls.__dataclass_fields__}
             for name, kind in (("split", str), ("held_out", bool), ("score", str), ("bank", int)):
                 values[name] = kind(values[name])
             found = cls(**values)
             rows = len(found.features)
             if found.features.ndim != 2 or {found.confidence.shape, found.class_id.shape} != {(rows,)}:
                 raise ValueError("its parts are of different sizes")
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedData(f"the reference {str(path)!r} cannot be read: {error}.") from None
         return found
 

@@ -2,6 +2,8 @@
 
 asked = settle(root, given, overrides=["improved-gan.steps=30000"], options={"data.dataset": "mnist"})
 asked.config("improved-gan", 10)          # the configuration of `ganpipe run` for its cells
+
+A variant is a row of its own: its recipe, with that recipe's settings in this benchmark and then its own.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.benchmark import variants as naming
+from pipeline.benchmark.continued import check_same
 from pipeline.benchmark.settings import BenchmarkConfig
 from pipeline.chain.config import (
     LARGEST_SEED,
@@ -26,11 +30,9 @@ from pipeline.chain.config import (
 )
 from pipeline.chain.ownership import MARK, is_working_folder
 from pipeline.chain.yaml_numbers import yaml_text
-from pipeline.errors import UsageError, did_you_mean
+from pipeline.errors import UsageError
 from pipeline.workspace import LOG, Workspace
 from ssgan_tf.declare import build
-from ssgan_tf.errors import unknown
-from ssgan_tf.recipes import load_recipe, recipe_names
 from ssgan_tf.whole_files import write_whole
 
 FILE = "benchmark.yaml"
@@ -47,13 +49,14 @@ class Asked:
     """A benchmark.
 
     Attributes:
-        recipes: names, in the order of the table.
+        recipes: names of recipes and variants, in the order of the table.
         budgets: labels a class, ascending; empty: to be chosen from what is there.
         draws: of each budget.
         first_seed: of the first draw.
         settings: those of all cells, as nested mappings.
-        own: recipe to the settings that it alone has, by their names; "preset" is one.
+        own: recipe or variant to the settings that it alone has, by their names; "preset" is one.
         curve: whether a learning curve is fitted.
+        variants: those of the names that are variants, to their recipes.
     """
 
     recipes: tuple[str, ...]
@@ -63,16 +66,25 @@ class Asked:
     settings: Mapping[str, Any]
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curve: bool = False
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seeds(self) -> range:
         """Seeds of the draws."""
         return range(self.first_seed, self.first_seed + self.draws)
 
-    def config(self, recipe: str, budget: int | str) -> RunConfig:
-        """The configuration of a run with one recipe and budget over all draws."""
-        own = dict(self.own.get(recipe, {}))
-        train = {"recipe": recipe, **({"preset": own.pop("preset")} if "preset" in own else {})}
+    def recipe_of(self, name: str) -> str:
+        """The recipe of a row."""
+        return self.variants.get(name, name)
+
+    def own_of(self, name: str) -> dict[str, Any]:
+        """The settings that not all rows have: a recipe's own; of a variant its recipe's, then its own."""
+        return {**self.own.get(self.recipe_of(name), {}), **self.own.get(name, {})}
+
+    def config(self, name: str, budget: int | str) -> RunConfig:
+        """The configuration of a run with one recipe or variant and budget over all draws."""
+        own = self.own_of(name)
+        train = {"recipe": self.recipe_of(name), **({"preset": own.pop("preset")} if "preset" in own else {})}
         cell = {"seed": self.first_seed, "draws": self.draws, "data": {"labels_per_class": budget}}
         return layered(self.settings, {**cell, "train": train, "recipe": own})
 
@@ -82,15 +94,24 @@ class Asked:
         return dataclasses.replace(self, settings={**self.settings, "data": data})
 
     def changed(self) -> list[str]:
-        """The settings that are not the defaults, such as "train.steps=500"."""
+        """The settings that are not the defaults, such as "train.steps=500"; of variants see below."""
         usual = flat(as_document(layered(_DEFAULTS)))
         shared = [
             f"{name}={value}" for name, value in flat(self.settings).items() if usual.get(name) != value
         ]
         alone = [
-            f"{recipe}.{name}={value}" for recipe, own in self.own.items() for name, value in own.items()
+            f"{recipe}.{name}={value}"
+            for recipe, own in self.own.items()
+            if recipe not in self.variants
+            for name, value in own.items()
         ]
         return shared + alone
+
+    def variants_in_words(self) -> dict[str, str]:
+        """Each variant's name to what it is, such as "ssgan with recipe.width=0.25"."""
+        return {
+            name: naming.in_words(recipe, self.own.get(name, {})) for name, recipe in self.variants.items()
+        }
 
     def save(self, root: Path) -> None:
         """Writes it into the benchmark's folder."""
@@ -109,8 +130,12 @@ class Asked:
         try:
             document = dict(read_settings(file))
             document["recipes"], document["budgets"] = tuple(document["recipes"]), tuple(document["budgets"])
-            return cls(**document)
-        except (KeyError, TypeError):
+            asked = cls(**document)
+            # they name folders, and other processes begin here
+            if not all(naming.is_name(name) for pair in asked.variants.items() for name in pair):
+                raise TypeError
+            return asked
+        except (AttributeError, KeyError, TypeError):
             raise UsageError(f"{str(file)!r} is not as ganpipe wrote it. Give another --workdir.") from None
 
 
@@ -156,21 +181,24 @@ def settle(
         root: the benchmark's folder.
         given: options of the benchmark, by their names in `BenchmarkConfig`.
         file: YAML file of settings of a run.
-        overrides: texts section.key=value, and RECIPE.key=value for one recipe alone.
+        overrides: texts section.key=value, and NAME.key=value for one recipe or variant alone.
         options: dotted settings of a run to values.
 
     Raises:
-        UsageError: an unknown recipe or setting, one that does not go with a benchmark, or another benchmark
-            than the one that the folder holds.
+        UsageError: an unknown recipe or setting, one that does not go with a benchmark, a variant that is
+            what another row is, or another benchmark than the one that the folder holds.
     """
     before = Asked.load(root)
     chosen = build(BenchmarkConfig, given, "benchmark")
-    recipes = _recipes(chosen.recipes) if "recipes" in given or not before else before.recipes
+    if "recipes" in given or not before:
+        recipes, variants = naming.parse_recipes(chosen.recipes, before.variants if before else None)
+    else:
+        recipes, variants = before.recipes, dict(before.variants)
     named = chosen.labels_per_class
     budgets = (
         tuple(sorted(int(part) for part in named.split(","))) if named else before.budgets if before else ()
     )
-    shared, own = _apart(overrides, recipes)
+    shared, own = naming.own_apart(overrides, recipes, variants)
     above = command_line(shared, options or {})
     for name in _OTHER_DRAWS:
         if get_setting(above, name) is not None:
@@ -188,6 +216,7 @@ def settle(
         settings=settings,
         own={**(before.own if before else {}), **own},
         curve=chosen.curve or bool(before and before.curve),
+        variants=variants,
     )
     if asked.seeds[-1] > LARGEST_SEED:
         raise UsageError(f"draw i uses first_seed + i, which may be {LARGEST_SEED} at most.")
@@ -197,45 +226,13 @@ def settle(
             "them."
         )
     if before:
-        _check_same(before, asked, root)
-    for recipe in recipes:
-        _check_recipe(asked, recipe)
+        check_same(before, asked, root)
+    for name in recipes:
+        _check_recipe(asked, name)
+    for place, name in enumerate(recipes):
+        if name in variants:
+            _check_other(asked, name, recipes[:place])
     return asked
-
-
-def _recipes(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",")]
-    classifying = [name for name in recipe_names() if load_recipe(name).semi_supervised]
-    for name in names:
-        if name not in recipe_names():
-            raise unknown("recipe", name, classifying)
-        if name not in classifying:
-            why = (
-                "is the paired baseline, which every recipe is compared with anyway"
-                if load_recipe(name).needs_labels
-                else "is unsupervised: it has no test error"
-            )
-            raise UsageError(f"recipe {name!r} {why}. A benchmark compares {', '.join(classifying)}.")
-    if len(set(names)) < len(names):
-        raise UsageError(f"--recipes names a recipe twice: {text!r}.")
-    return tuple(names)
-
-
-def _apart(overrides: Sequence[str], recipes: Sequence[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Parts the settings of all cells from those of one recipe."""
-    shared: list[str] = []
-    own: dict[str, dict[str, Any]] = {}
-    for text in overrides:
-        section, dot, rest = text.partition(".")
-        if not dot or section not in recipe_names():
-            shared.append(text)
-            continue
-        if section not in recipes:
-            raise UsageError(
-                f"--set {text}: this benchmark has no recipe {section!r}.{did_you_mean(section, recipes)}"
-            )
-        own.setdefault(section, {}).update(command_line([f"recipe.{rest}"], {})["recipe"])
-    return shared, own
 
 
 def _remove(document: dict[str, Any], dotted: str) -> None:
@@ -245,48 +242,39 @@ def _remove(document: dict[str, Any], dotted: str) -> None:
     document.pop(last, None)
 
 
-def _check_recipe(asked: Asked, recipe: str) -> None:
+def _check_recipe(asked: Asked, name: str) -> None:
     from pipeline.chain.plan import chosen_model
 
     try:
-        chosen_model(asked.config(recipe, asked.budgets[0] if asked.budgets else "all"))
+        chosen_model(asked.config(name, asked.budgets[0] if asked.budgets else "all"))
     except UsageError as error:
-        raise UsageError(f"recipe {recipe}: {error}") from None
+        kind = "variant" if name in asked.variants else "recipe"
+        raise UsageError(f"{kind} {name}: {error}") from None
 
 
-def _check_same(before: Asked, asked: Asked, root: Path) -> None:
-    """A benchmark may get more recipes, budgets and draws; what it has must stay comparable.
+def _check_other(asked: Asked, name: str, before: Sequence[str]) -> None:
+    """Checks that a variant is not its recipe, or another row, under another name.
 
     Raises:
-        UsageError: says what differs.
+        UsageError: it is.
     """
-    old, new = flat(before.settings), flat(asked.settings)
-    differ = [
-        f"{name} {old.get(name)} -> {new.get(name)}"
-        for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name)
-    ]
-    differ += [
-        f"{recipe}.{name} {values.get(name)} -> {asked.own[recipe].get(name)}"
-        for recipe, values in before.own.items()
-        for name in dict.fromkeys([*values, *asked.own[recipe]])
-        if values.get(name) != asked.own[recipe].get(name)
-    ]
-    differ += [
-        f"{recipe}.{name} default -> {value}"
-        for recipe, values in asked.own.items()
-        if recipe in before.recipes and recipe not in before.own
-        for name, value in values.items()
-    ]
-    if before.first_seed != asked.first_seed:
-        differ.append(f"first_seed {before.first_seed} -> {asked.first_seed}")
-    differ += [f"recipe {name} left out" for name in before.recipes if name not in asked.recipes]
-    differ += [f"{n} labels a class left out" for n in before.budgets if n not in asked.budgets]
-    if asked.draws < before.draws:
-        differ.append(f"draws {before.draws} -> {asked.draws}")
-    if differ:
-        more = f"; and {len(differ) - 4} more" if len(differ) > 4 else ""
+    recipe = asked.variants[name]
+    if not asked.own.get(name):
         raise UsageError(
-            f"{str(root)!r} holds another benchmark ({'; '.join(differ[:4])}{more}). It may get more "
-            "recipes, budgets and draws, but no other settings. Give another --workdir."
+            f"variant {name!r} has no settings of its own, so it is {recipe} itself. Give it some: "
+            f"--set {name}.KEY=VALUE (`ganpipe recipes {recipe}` lists them)."
         )
+    for other in dict.fromkeys([recipe, *before]):
+        if asked.recipe_of(other) == recipe and _in_full(asked, other) == _in_full(asked, name):
+            said = naming.in_words(recipe, asked.own[name])
+            raise UsageError(
+                f"variant {name!r} ({said}) says the same as {other!r}. Give it another value, or "
+                "leave it out."
+            )
+
+
+def _in_full(asked: Asked, name: str) -> dict[str, Any]:
+    from pipeline.chain.hooks import trained_with
+
+    config = asked.config(name, "all")
+    return trained_with(config.train, config.recipe)

@@ -1,6 +1,7 @@
 """Cells of a benchmark: one recipe on one label draw of one budget, with its paired baseline.
 
 ROOT/labels-10/                              the working folder of a budget: `ganpipe run` goes on in it
+ROOT/labels-10-narrow/                       that of the variant `narrow`: models of one recipe would mix
 ROOT/labels-10/seed-0/data                   prepared once for all recipes
 ROOT/labels-10/seed-0/ssgan/train, ...       as any run leaves it, without an export
 ROOT/cells/ssgan-labels-10-seed-0.json       what came of it; .log beside it: what it had to say
@@ -40,7 +41,7 @@ EXPORT = "export"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: recipe, labels a class, seed of the draw."""
+    """One cell: recipe or variant, labels a class, seed of the draw."""
 
     recipe: str
     budget: int
@@ -60,16 +61,18 @@ class Planned:
         cell: which.
         root: the benchmark's folder.
         nodes: the stages of its run, but for the export, which says nothing of errors.
+        variant_of: the recipe, where the cell is of a variant.
     """
 
     cell: Cell
     root: Path
     nodes: Sequence[Node]
+    variant_of: str | None = None
 
     @property
     def workspace(self) -> Workspace:
-        """The working folder of its budget."""
-        return workspace_of(self.root, self.cell.budget)
+        """The working folder of its budget, or of its variant and budget."""
+        return workspace_of(self.root, self.cell.budget, self.cell.recipe if self.variant_of else None)
 
     @property
     def result(self) -> Path:
@@ -89,7 +92,7 @@ class Planned:
     @property
     def data_claim(self) -> Path:
         """Says who prepares the data that it shares with other recipes."""
-        return self.root / FOLDER / f".data-{self.cell.budget}-seed-{self.cell.seed}.claim"
+        return self.root / FOLDER / f".{self.workspace.root.name}-seed-{self.cell.seed}.data"
 
     @property
     def preparing(self) -> list[Node]:
@@ -156,6 +159,7 @@ class Planned:
         trained_by = next(node.fingerprint for node in self.nodes if node.stage.name == "train")
         return {
             "recipe": self.cell.recipe,
+            "variant_of": self.variant_of,
             "labels_per_class": self.cell.budget,
             "labels": splits["train"]["labelled"],
             "seed": self.cell.seed,
@@ -165,9 +169,19 @@ class Planned:
         }
 
 
-def workspace_of(root: Path, budget: int) -> Workspace:
-    """The working folder of a budget."""
-    return Workspace(root / f"labels-{budget}")
+def workspace_of(root: Path, budget: int, variant: str | None = None) -> Workspace:
+    """The working folder of a budget, or of a variant at that budget."""
+    return Workspace(root / (f"labels-{budget}-{variant}" if variant else f"labels-{budget}"))
+
+
+def workspaces(asked: Asked, root: Path) -> dict[Workspace, tuple[str, int]]:
+    """The working folders, each with the first recipe or variant that lies in it, and its budget."""
+    found: dict[Workspace, tuple[str, int]] = {}
+    for budget in asked.budgets:
+        for name in asked.recipes:
+            variant = name if name in asked.variants else None
+            found.setdefault(workspace_of(root, budget, variant), (name, budget))
+    return found
 
 
 def plan_cells(asked: Asked, root: Path, stop: StopEvent | None = None) -> list[Planned]:
@@ -179,11 +193,12 @@ def plan_cells(asked: Asked, root: Path, stop: StopEvent | None = None) -> list[
     nodes: dict[Cell, list[Node]] = {}
     for budget in asked.budgets:
         for recipe in asked.recipes:
-            for node in plan_run(asked.config(recipe, budget), workspace_of(root, budget), stop):
+            workspace = workspace_of(root, budget, recipe if recipe in asked.variants else None)
+            for node in plan_run(asked.config(recipe, budget), workspace, stop):
                 if node.stage.name != EXPORT:
                     nodes.setdefault(Cell(recipe, budget, node.seed), []).append(node)
     cells = [Cell(r, b, s) for s in asked.seeds for b in asked.budgets for r in asked.recipes]
-    return [Planned(cell, root, nodes[cell]) for cell in cells]
+    return [Planned(cell, root, nodes[cell], asked.variants.get(cell.recipe)) for cell in cells]
 
 
 def training_seconds(folder: Path) -> float:

@@ -11,9 +11,17 @@ from typing import Any
 from pipeline.benchmark import curve
 from pipeline.benchmark.asked import Asked
 from pipeline.benchmark.budgets import check_budgets, halvings, labels_there
-from pipeline.benchmark.cells import FOLDER, Planned, plan_cells, workspace_of
+from pipeline.benchmark.cells import FOLDER, Planned, plan_cells, workspaces
 from pipeline.benchmark.claims import claimed_soon
-from pipeline.benchmark.page import HEADER, curve_sentences, markdown, page, sentences, table_rows
+from pipeline.benchmark.page import (
+    against_sentences,
+    columns,
+    curve_sentences,
+    markdown,
+    page,
+    sentences,
+    table_rows,
+)
 from pipeline.benchmark.processes import work_in
 from pipeline.benchmark.table import cells_csv, make_document, progress
 from pipeline.benchmark.work import Board, work
@@ -79,6 +87,8 @@ def run_benchmark(root: Path, asked: Asked, terminal: Terminal, *, processes: in
         done, folder = len(jobs) - len(missing), root / FOLDER
         there = f", {done} of them there already" if done else ""
         terminal.say(f"{len(jobs)} cells{there}; what each has to say goes into {folder}/NAME.log")
+        for name, words in asked.variants_in_words().items():
+            terminal.say(f"  {name}: {words}")
         try:
             if missing and processes > 1:
                 work_in(min(processes, len(missing)), board, root)
@@ -101,8 +111,8 @@ def check(asked: Asked, root: Path, terminal: Terminal) -> Asked:
     check_apart(config, Workspace(root))
     bring(data.dataset, data_dir=data.data_dir, terminal=terminal)
     source = open_source(data.dataset, **data.source_options)
-    for recipe in asked.recipes:
-        check_labels(source, data.dataset, load_recipe(recipe))
+    for name in asked.recipes:
+        check_labels(source, data.dataset, load_recipe(asked.recipe_of(name)))
     admit_classes(source, terminal, dataset=data.dataset, yes=data.yes)
     left = labels_there(source, with_folds(config, source).data)
     if not asked.budgets:
@@ -116,14 +126,13 @@ def check(asked: Asked, root: Path, terminal: Terminal) -> Asked:
 
 
 def _lay_out(asked: Asked, root: Path) -> None:
-    """Writes what was asked for, and the settings of each budget's working folder."""
+    """Writes what was asked for, and the settings of each working folder."""
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
     with claimed_soon(root / _CLAIM):
         asked.save(root)
-        for budget in asked.budgets:
-            workspace = workspace_of(root, budget)
+        for workspace, (name, budget) in workspaces(asked, root).items():
             workspace.root.mkdir(exist_ok=True)
-            config = asked.config(asked.recipes[0], budget)
+            config = asked.config(name, budget)
             write_whole(workspace.config, MARKED + yaml_text(as_document(config)))
             workspace.log.touch()
 
@@ -141,9 +150,13 @@ def _finish(asked: Asked, root: Path, board: Board, terminal: Terminal) -> dict[
     dataset = full_name(asked.settings["data"]["dataset"])
     document = make_document(jobs, board.results, dataset=dataset, curve=asked.curve)
     document["settings"] = asked.changed()
+    document["variants"] = [
+        {"name": name, "recipe": asked.variants[name], "own": asked.own[name], "words": words}
+        for name, words in asked.variants_in_words().items()
+    ]
     with writing_to(root), claimed_soon(root / _CLAIM):
         write_whole(root / f"{NAME}.json", json.dumps(document, indent=1) + "\n")
-        write_whole(root / f"{NAME}.csv", cells_csv(jobs, board.results))
+        write_whole(root / f"{NAME}.csv", cells_csv(jobs, board.results, asked.variants_in_words()))
         write_whole(root / f"{NAME}.md", markdown(document))
         # a path may hold bytes that are no text
         write_whole(root / f"{NAME}.html", page(document, asked, root).encode(errors="backslashreplace"))
@@ -154,10 +167,12 @@ def _finish(asked: Asked, root: Path, board: Board, terminal: Terminal) -> dict[
 def show(document: Mapping[str, Any], root: Path, terminal: Terminal) -> None:
     """Prints the table and what it says."""
     terminal.say()
-    shown = [HEADER.index(name) for name in _SHOWN]
+    shown = [columns(document).index(name) for name in _SHOWN]
     if rows := [tuple(row[place] for place in shown) for row in table_rows(document)]:
         terminal.table("test error", _SHOWN, rows)
-    for name, text in sentences(document):
+    for one in document["variants"]:
+        terminal.say(f"{one['name']}: {one['words']}")
+    for name, text in (*sentences(document), *against_sentences(document)):
         terminal.say(f"{name}: {text}")
     for name, text, _ in curve_sentences(document):
         terminal.say(f"{name}: {text}")

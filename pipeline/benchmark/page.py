@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.benchmark import label_chart
 from pipeline.benchmark.asked import Asked
-from pipeline.benchmark.cells import workspace_of
+from pipeline.benchmark.cells import workspaces
 from pipeline.benchmark.table import BASELINE, RECIPE
 from pipeline.reporting.templates import render
 from pipeline.terminal import clock
@@ -34,9 +34,25 @@ HEADER = (
 _BELOW = {"test error": "95 %", "baseline": "its 95 %", "difference, points": "difference, 95 %"}
 
 
+def columns(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the table's columns; with variants two more, of the differences from the first row."""
+    return (*HEADER, *(_against_columns(document) or ()))
+
+
+def _against_columns(document: Mapping[str, Any]) -> tuple[str, str] | None:
+    first = next((row["against"]["recipe"] for row in document["rows"] if row.get("against")), None)
+    return (f"error against {first}, points", f"error against {first}, 95 %") if first else None
+
+
 def table_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The rows of the table as text: see `HEADER`."""
-    return [_cells(row) for row in document["rows"]]
+    """The rows of the table as text: see `columns`."""
+    further = bool(_against_columns(document))
+    return [(*_cells(row), *(_against(row) if further else ())) for row in document["rows"]]
+
+
+def _against(row: Mapping[str, Any]) -> tuple[str, str]:
+    paired = row.get("against")
+    return (f"{100 * paired['mean']:+.2f}", _points(paired["interval"])) if paired else ("", "")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -60,13 +76,22 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _with_intervals(cells: Sequence[str]) -> list[tuple[str, str, str]]:
-    """A row's columns: name, figure, and the interval that stands below it."""
-    named = dict(zip(HEADER, cells, strict=True))
+def _below(document: Mapping[str, Any]) -> dict[str, str]:
+    """Columns of figures to those of their intervals."""
+    further = _against_columns(document)
+    return _BELOW | (dict([further]) if further else {})
+
+
+def _with_intervals(document: Mapping[str, Any]) -> list[list[tuple[str, str, str]]]:
+    """Of each row its columns: name, figure, and the interval that stands below it."""
+    names, below = columns(document), _below(document)
     return [
-        (name, text, named.get(_BELOW.get(name, ""), ""))
-        for name, text in named.items()
-        if name not in _BELOW.values()
+        [
+            (name, named[name], named.get(below.get(name, ""), ""))
+            for name in names
+            if name not in below.values()
+        ]
+        for named in (dict(zip(names, cells, strict=True)) for cells in table_rows(document))
     ]
 
 
@@ -98,6 +123,15 @@ def sentences(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def against_sentences(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What each row says of the first one, where there are variants: which row, and the sentence."""
+    return [
+        (f"{row['recipe']}, {row['labels_per_class']} labels a class", row["against"]["verdict"])
+        for row in document["rows"]
+        if row.get("against")
+    ]
+
+
 def curve_sentences(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What each learning curve says: of which model, the sentence, and the law."""
     return [
@@ -115,8 +149,9 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines = [f"# Benchmark on {document['dataset']}", "", f"Draws: {seeds_in_words(document['seeds'])}."]
     if document["missing"]:
         lines += ["", f"Not there yet: {', '.join(document['missing'])}."]
-    lines += ["", *_markdown_table(HEADER, table_rows(document)), ""]
-    lines += [f"- {row}: {text}" for row, text in sentences(document)]
+    lines += ["", *_markdown_table(columns(document), table_rows(document)), ""]
+    lines += [f"- {one['name']}: {one['words']}" for one in document["variants"]]
+    lines += [f"- {row}: {text}" for row, text in (*sentences(document), *against_sentences(document))]
     if document["curves"]:
         lines += ["", "## Learning curve", ""]
         lines += [
@@ -152,8 +187,10 @@ def page(document: Mapping[str, Any], asked: Asked, root: Path) -> str:
         "seeds": seeds_in_words(document["seeds"]),
         "missing": document["missing"],
         "chart": _chart(document),
-        "header": [name for name in HEADER if name not in _BELOW.values()],
-        "rows": [_with_intervals(cells) for cells in table_rows(document)],
+        "header": [name for name in columns(document) if name not in _below(document).values()],
+        "rows": _with_intervals(document),
+        "variants": document["variants"],
+        "against": against_sentences(document),
         "verdicts": sentences(document),
         "curves": curve_sentences(document),
         "published": [_published_cells(one) for one in document["published"] or ()],
@@ -166,8 +203,10 @@ def page(document: Mapping[str, Any], asked: Asked, root: Path) -> str:
         "test_images": sorted({f"{model['test_images']:,}" for model in models}),
         "settings": document["settings"],
         "codes": [code_in_words(code) for code in document["code"]],
-        "workspaces": [str(workspace_of(root, budget).root) for budget in asked.budgets],
-        "recipe": asked.recipes[0],
+        "workspaces": [
+            (str(workspace.root), asked.recipe_of(name))
+            for workspace, (name, _) in workspaces(asked, root).items()
+        ],
         "percent": "{:.2%}".format,
     }  # fmt: skip
     return render(TEMPLATE, values, folder=Path(__file__).parent)

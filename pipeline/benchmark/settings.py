@@ -26,8 +26,9 @@ class BenchmarkConfig:
 
     recipes: str = setting(
         "ssgan",
-        "the recipes to compare, each with its paired baseline",
-        takes="NAME,NAME,...",
+        "the recipes to compare, each with its paired baseline; NAME=RECIPE is a variant, with settings of "
+        "its own (--set NAME.KEY=VALUE)",
+        takes="RECIPE,NAME=RECIPE,...",
     )
     labels_per_class: str | None = setting(
         None,

@@ -6,11 +6,12 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pipeline.benchmark.against import against
 from pipeline.benchmark.cells import Cell, Planned
 from pipeline.benchmark.curve import Gain, gain
 from pipeline.benchmark.published import PUBLISHED, is_mnist
@@ -80,7 +81,8 @@ def make_document(jobs: Sequence[Planned], results: Results, *, dataset: str, cu
         curve: whether learning curves are fitted.
 
     Returns:
-        `rows` (one a recipe and budget with a finished draw), `missing` (names of cells), `curves` (of each
+        `rows` (one a recipe or variant and budget with a finished draw; where there are variants, all but
+        the first have `against`, as the function returns it), `missing` (names of cells), `curves` (of each
         recipe and role what more labels would bring, or why nobody can tell), `published` (None where the
         images are not MNIST's), `code` (what made the results).
     """
@@ -91,6 +93,10 @@ def make_document(jobs: Sequence[Planned], results: Results, *, dataset: str, cu
     rows = [_row(group, results) for _, group in sorted(groups.items(), key=lambda item: item[0][1])]
     order = list(dict.fromkeys(job.cell.recipe for job in jobs))
     rows.sort(key=lambda row: order.index(row["recipe"]))
+    for row in rows if _has_variants(jobs) else []:
+        first = groups.get((order[0], row["labels_per_class"]))
+        if first and row["recipe"] != order[0]:
+            row["against"] = against(first, groups[row["recipe"], row["labels_per_class"]])
     return {
         "dataset": dataset,
         "seeds": sorted({job.cell.seed for job in jobs}),
@@ -102,11 +108,16 @@ def make_document(jobs: Sequence[Planned], results: Results, *, dataset: str, cu
     }
 
 
+def _has_variants(jobs: Sequence[Planned]) -> bool:
+    return any(job.variant_of for job in jobs)
+
+
 def _row(group: Sequence[Planned], results: Results) -> dict[str, Any]:
     found = [results[job.cell] for job in group]
     answers: dict[str, list[Predictions]] = {}
     row: dict[str, Any] = {
         "recipe": group[0].cell.recipe,
+        "variant_of": group[0].variant_of,
         "labels_per_class": group[0].cell.budget,
         # classes whose images were too few, and copies, can make one draw's number differ
         "labels": max(one["labels"] for one in found),
@@ -229,11 +240,20 @@ CELL_COLUMNS = (
     "commit",
     "code",
     "finished",
+    "variant_of",
+    "own_settings",
+    "error_against_first",
 )
 
 
-def cells_csv(jobs: Sequence[Planned], results: Results) -> str:
-    """A row a cell that is there, as CSV with a header; errors as fractions."""
+def cells_csv(jobs: Sequence[Planned], results: Results, variants: Mapping[str, str]) -> str:
+    """A row a cell that is there, as CSV with a header; errors as fractions.
+
+    Args:
+        jobs: all cells.
+        results: what came of those that are there.
+        variants: name to what it is in words.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, CELL_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -248,5 +268,10 @@ def cells_csv(jobs: Sequence[Planned], results: Results) -> str:
         if other:
             row |= {"baseline": other["name"], "baseline_error": other["error"]}
             row |= {"difference": other["error"] - own["error"], "baseline_seconds": other["seconds"]}
+        if job.variant_of:
+            row |= {"variant_of": job.variant_of, "own_settings": variants[job.cell.recipe]}
+        first = results.get(replace(job.cell, recipe=jobs[0].cell.recipe))
+        if _has_variants(jobs) and first and job.cell.recipe != jobs[0].cell.recipe:
+            row["error_against_first"] = own["error"] - first["models"][RECIPE]["error"]
         writer.writerow(row)
     return text.getvalue()

@@ -85,7 +85,7 @@ def versions_wanted(settings: Any, folder: Path, content: str) -> list[str]:
 
 
 def requirements(settings: Any) -> None:
-    """Checks what is required of a model, and the source of foreign images."""
+    """Checks what is required of a model, the one it is held against, and the source of foreign images."""
     if settings.foreign:
         from pipeline.sources.catalog import open_source
 
@@ -94,6 +94,10 @@ def requirements(settings: Any) -> None:
         from pipeline.stages.evaluate.gate import parse_requirements
 
         parse_requirements(settings.require)
+    if settings.not_worse_than:
+        from pipeline.exported.pushing import check_versions
+
+        check_versions(Path(settings.not_worse_than).expanduser(), "--not-worse-than")
 
 
 def foreign_content(settings: Any, recipe_settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -239,7 +239,10 @@ def plan_stage(
     offered |= {"seed": seed, "recipe_settings": config.recipe, "stop": stop, "content": fingerprint.digest}
 
     def action(output: Path, terminal: Terminal) -> dict[str, Any]:
-        return stage.run(settings, {**offered, **_previous(folder), "output": output, "terminal": terminal})
+        # what is there when it runs
+        found = {"companions": workspace.of_pair(seed, model, stage.place) if model else []}
+        call = {**offered, **found, **_previous(folder), "output": output, "terminal": terminal}
+        return stage.run(settings, call)
 
     origin = next((item.origin for item in inputs.values() if item.origin), {})
     return Node(

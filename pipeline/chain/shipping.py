@@ -15,6 +15,7 @@ from pipeline.exported.pushing import push
 from pipeline.exported.shipped import write_answers
 from pipeline.stages.evaluate import gate
 from pipeline.stages.evaluate.settings import EvaluateConfig
+from pipeline.stages.export.promises import OF_THE_PROMISE
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import BLESSING_FILE, CLASSIFIER
@@ -59,11 +60,18 @@ def push_blessed(settings: ExportConfig, exported: Path, terminal: Terminal) -> 
         raise DataError(f"there is no exported classifier in {str(exported)!r} to push.")
     if number is not None and newest_version(exported / CLASSIFIER) != version:
         terminal.say(f"version {number} of the export is pushed, which is not the highest there")
-    at = (read_confidence(version) or {}).get("temperature")
+    told = read_confidence(version) or {}
+    at = told.get("temperature")
     if at != verdict["temperature"]:
         raise GateRefused(
             f"nothing was pushed: the export is at the temperature {at}, and what is blessed at "
             f"{verdict['temperature']}. Run `ganpipe evaluate` again, then export."
+        )
+    required = {finding.get("figure") for finding in verdict["findings"]}
+    if required & {*OF_THE_PROMISE} and not told.get("promise"):
+        raise GateRefused(
+            "nothing was pushed: what is blessed answers under a promise, and the export abstains at another "
+            "threshold (--abstain-below). Leave that out, or require nothing of certified_coverage."
         )
     stored = read_stored(evaluated)
 

@@ -5,8 +5,9 @@ and `run(settings, *, ...)`, and a row here. `run` is called with those of these
 
     seed, fold, recipe_settings, stop, terminal, output    and, for each input KEY of its row,
     KEY (the folder, or None) and KEY_digest (of the source)
-    content (the fingerprint's digest), previous (the folder of the result that is there, or None) and
-    is_intact (whether its files below a path are as they were written)
+    content (the fingerprint's digest), previous (the folder of the result that is there, or None),
+    is_intact (whether its files below a path are as they were written) and
+    companions (the folders of what is there of the stage for the model, its pair or baseline, in any fold)
 
 One that pools gets `folds` too: the folders of its results in the folds of the draw. It writes into
 `output` and returns the summary that goes into the manifest.

@@ -6,16 +6,17 @@ It holds features, confidences and classes of the last images, no pixels, and wh
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.exported.layout import REFERENCE_FILE
+from ssgan_tf.array_files import read_arrays
 from ssgan_tf.whole_files import replacing
 
 MOST = 2000
+MOST_CLASSES = 2**20
 SEEN = ("features", "confidence", "class_id")
 FAMILIAR = "looks_familiar"
 _MODEL = "model"
@@ -48,16 +49,12 @@ def read_columns(path: Path, version: Path) -> dict[str, np.ndarray]:
         DataError: it is missing, damaged, holds nothing yet, or is of another model.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            digest = str(stored[_MODEL])
-            names = [name for name in (*SEEN, FAMILIAR) if name in stored]
-            columns = {name: stored[name][:MOST] for name in names}
-        rows = {len(column) for column in columns.values()}
-        if columns and (len(rows) != 1 or columns["features"].ndim != 2 or set(SEEN) - set(columns)):
-            raise ValueError("its parts do not belong together")
-        if columns and not (columns["class_id"].dtype.kind in "iu" and columns["class_id"].min() >= 0):
-            raise ValueError("its classes are no numbers from 0")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        stored = read_arrays(path)
+        digest = str(stored[_MODEL])
+        columns = {name: stored[name][:MOST] for name in (*SEEN, FAMILIAR) if name in stored}
+        if columns:
+            _check(columns)
+    except (OSError, ValueError, KeyError, IndexError) as error:
         raise DataError(f"the log of inputs {str(path)!r} cannot be read: {error}.") from None
     if not columns:
         raise DataError(f"the log of inputs {str(path)!r} holds no image yet.")
@@ -67,3 +64,16 @@ def read_columns(path: Path, version: Path) -> dict[str, np.ndarray]:
             "that the server had loaded when it wrote it (--model FOLDER/VERSION)."
         )
     return columns
+
+
+def _check(columns: dict[str, np.ndarray]) -> None:
+    """Raises ValueError where columns are not those of a log."""
+    rows = {len(column) for column in columns.values()}
+    shapes = {name: column.ndim for name, column in columns.items()}
+    if len(rows) != 1 or set(SEEN) - set(columns) or shapes != {**dict.fromkeys(columns, 1), "features": 2}:
+        raise ValueError("its parts do not belong together")
+    if any(column.dtype.kind != "f" for name, column in columns.items() if name != "class_id"):
+        raise ValueError("some of it is no numbers")
+    classes = columns["class_id"]
+    if classes.dtype.kind not in "iu" or not 0 <= classes.min() <= classes.max() < MOST_CLASSES:
+        raise ValueError("its classes are no numbers from 0")

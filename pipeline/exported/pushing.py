@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import DataError, UsageError, writing_to
-from pipeline.exported.layout import MADE_FROM_FILE, find_versions, is_saved_model
+from pipeline.exported.layout import MADE_FROM_FILE, MAX_VERSION, find_versions, is_saved_model
 from ssgan_tf.whole_files import sync, sync_tree
 
 LOCK = ".push.lock"
@@ -42,7 +43,7 @@ def push(
         Its number, and whether it is new: the newest version of the same content stays what it is.
 
     Raises:
-        UsageError: the folder holds something else than versions.
+        UsageError: the folder holds something else than versions, or the largest number that there is.
         DataError: it cannot be written to, or another push is under way.
     """
     check_target(folder)
@@ -55,6 +56,8 @@ def push(
             if newest and _content(there[newest]) == _content(version) is not None:
                 return newest, False
             number = 1 + max(_numbers(folder), default=0)
+            if number > MAX_VERSION:
+                raise UsageError(f"{str(folder)!r} holds version {newest}, after which servers know none.")
             partial = folder / f".{number}{PARTIAL}"
             try:
                 shutil.copytree(version, partial)
@@ -79,7 +82,8 @@ def roll_back(folder: Path) -> tuple[int, int]:
         The number that was taken back, and that which is the newest now.
 
     Raises:
-        UsageError: there are no versions, or one only.
+        UsageError: there are no versions, or one only, or none that is a model to go back to; or a version of
+            this number was taken back before.
         DataError: the folder cannot be written to, or a push is under way.
     """
     if not folder.is_dir():
@@ -89,8 +93,13 @@ def roll_back(folder: Path) -> tuple[int, int]:
         if len(there) < 2:
             have = f"version {there[0]} alone" if there else "no version"
             raise UsageError(f"{str(folder)!r} holds {have}: there is none to go back to.")
-        path = find_versions(folder)[there[-1]]
-        path.rename(folder / f"{there[-1]}{TAKEN_BACK}")
+        path, before = find_versions(folder)[there[-1]], find_versions(folder)[there[-2]]
+        if not is_saved_model(before):
+            raise UsageError(f"{str(before)!r} holds no SavedModel, so servers could not go back to it.")
+        aside = folder / f"{there[-1]}{TAKEN_BACK}"
+        if os.path.lexists(aside):
+            raise UsageError(f"a version {there[-1]} was taken back before; remove {str(aside)!r} first.")
+        path.rename(aside)
         sync(folder)
     return there[-1], there[-2]
 
@@ -99,21 +108,38 @@ def check_target(folder: Path) -> None:
     """Checks that a folder may become one of served versions.
 
     Raises:
+        UsageError: as `check_versions`.
+    """
+    check_versions(folder, "--push")
+
+
+def check_versions(folder: Path, option: str) -> None:
+    """Checks that a folder is absent, empty, or one of versions.
+
+    Args:
+        folder: what was given.
+        option: the option that it was given to.
+
+    Raises:
         UsageError: it is a file, a version itself, or holds something else.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--push wants a folder; {str(folder)!r} is a file.")
+        raise UsageError(f"{option} wants a folder; {str(folder)!r} is a file.")
     if not folder.is_dir():
         return
     if is_saved_model(folder):
         raise UsageError(
-            f"{str(folder)!r} is a version itself; --push wants the folder above it: {str(folder.parent)!r}."
+            f"{str(folder)!r} is a version itself; {option} wants the folder above it: "
+            f"{str(folder.parent)!r}."
         )
-    names = (path.name for path in folder.iterdir())
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise UsageError(f"{option}: {str(folder)!r} cannot be listed: {error.strerror}.") from None
     others = sorted(name for name in names if not (name.startswith(".") or _ANY_NUMBER.fullmatch(name)))
     if others:
         raise UsageError(
-            f"{str(folder)!r} holds {others[0]!r}, which is no version of a model. Give --push a folder of "
+            f"{str(folder)!r} holds {others[0]!r}, which is no version of a model. Give {option} a folder of "
             "its own, one for each model."
         )
 
@@ -133,19 +159,29 @@ def _sweep(folder: Path) -> None:
     """Removes what killed pushes left: copies without a number, and old versions on their way out."""
     for path in folder.glob(".*"):
         if path.name.endswith((PARTIAL, GOING)):
-            shutil.rmtree(path, ignore_errors=True)
+            _delete(path)
 
 
 def _remove(version: Path) -> None:
     """Takes the number away first: a server must not find a version that is half gone."""
     going = version.with_name(f".{version.name}{GOING}")
     version.replace(going)
-    shutil.rmtree(going, ignore_errors=True)
+    _delete(going)
+
+
+def _delete(path: Path) -> None:
+    # of a link the link alone: what it leads to is somebody else's
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _numbers(folder: Path) -> list[int]:
     found = (_ANY_NUMBER.fullmatch(path.name) for path in folder.iterdir())
-    return [int(match[1]) for match in found if match]
+    numbers = (int(match[1]) for match in found if match)
+    # servers pass over those beyond
+    return [number for number in numbers if number <= MAX_VERSION]
 
 
 def _content(version: Path) -> str | None:

@@ -6,14 +6,14 @@ neither was trained on, wherever the folder lies and whatever became of the run.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.exported.layout import ANSWERS_FILE, newest_version, read_class_names
+from pipeline.exported.layout import ANSWERS_FILE, find_versions, newest_version, read_class_names
+from ssgan_tf.array_files import read_arrays
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,20 @@ def newest_answers(folder: Path) -> Shipped | None:
     """Reads those of the newest version in a folder of versions; None where there is no version.
 
     Raises:
-        DataError: the newest version has none, or they are damaged.
+        DataError: the newest version has none, or they are damaged, or no version is whole.
     """
     version = newest_version(folder)
+    if version is None and folder.is_dir() and (there := find_versions(folder)):
+        raise DataError(f"{str(there[max(there)])!r} holds no SavedModel: it cannot be compared with.")
     if version is None:
         return None
     path = version / ANSWERS_FILE
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            digests, right = stored["digests"], stored["right"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        stored = read_arrays(path)
+        digests, right = stored["digests"], stored["right"]
+        if not (digests.ndim == 1 and digests.shape == right.shape and right.dtype == bool):
+            raise ValueError("its parts do not belong together")
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{str(version)!r} does not say how it answered its test images ({error}). `ganpipe export "
             "--push` writes that; a version that came there in another way cannot be compared with."

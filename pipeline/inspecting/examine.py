@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pipeline.inspecting.pictures import shrunk
 from pipeline.inspecting.sample import ranges
 from pipeline.sources.source import Source
 from pipeline.stages.preprocess.document import image_shape
+from pipeline.stages.preprocess.findings import Sizes
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 
@@ -79,9 +80,13 @@ def walk(source: Source, config: DataConfig, most: int, terminal: Terminal) -> W
     found.seconds = statistics.fmean(clock[1:]) if clock[1:] else 0.0
     usable = [one for one in found.seen if not one.reason]
     if usable:
-        # they have what it asks for
-        rows = cast(Mapping[str, Sequence[Any]], {"train": usable})
-        found.record = image_shape(rows, size=config.image_size, channels=config.channels)
+        sizes = Sizes()
+        sizes.add(
+            np.array([one.height for one in usable]),
+            np.array([one.width for one in usable]),
+            np.array([one.channels for one in usable]),
+        )
+        found.record = image_shape(sizes, size=config.image_size, channels=config.channels)
         found.record_bytes = _record_bytes(kept, found.record, config)
     return found
 

@@ -56,6 +56,8 @@ def compare(version: Path, observed: Observed, level: float) -> dict[str, Any]:
     reference, count = read_reference(version), len(observed.seen.confidence)
     if count < FEWEST:
         raise DataError(f"{count} images are too few to tell a shift: it takes {FEWEST} or more.")
+    if len(reference.confidence) < 2:
+        raise DataError(f"the model {str(version)!r} keeps too few images of its own to compare with.")
     if observed.seen.features.shape[1:] != reference.features.shape[1:]:
         raise DataError(
             f"the features are of another model: {observed.seen.features.shape[1]} numbers an image, this "
@@ -105,7 +107,7 @@ def _sentence(failed: list[str], promised: bool, level: float, count: int) -> st
     if not failed:
         return (
             f"No shift is seen in {count:,} images. A shift that is small for so many may be there; of looks "
-            f"at images without one {level:.0%} raise an alarm."
+            f"at images without one {100 * level:.3g} % raise an alarm."
         )
     *first, last = failed
     what = f"{', '.join(first)} and {last}" if first else last

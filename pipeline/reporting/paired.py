@@ -127,13 +127,16 @@ def verdict(paired: Mapping[str, Any]) -> str:
     if draws == 1:
         return _one_draw(paired, _points(mean, name))
     spread = f"95 % interval of the difference {interval[0] * 100:+.2f} to {interval[1] * 100:+.2f} points"
+    return f"The mean error is {_points(mean, name)} ({spread}): {certainty(interval, draws)}."
+
+
+def certainty(interval: Sequence[float], draws: int) -> str:
+    """Says whether a mean difference over several draws is more than noise."""
     if interval[0] <= 0 <= interval[1]:
-        sure = "within the noise of the draws and of the test images"
-    elif draws < FEWEST_DRAWS:
-        sure = f"{draws} draws are too few to tell; {FEWEST_DRAWS} or more can (--draws 5)"
-    else:
-        sure = "more than the noise of the draws and of the test images"
-    return f"The mean error is {_points(mean, name)} ({spread}): {sure}."
+        return "within the noise of the draws and of the test images"
+    if draws < FEWEST_DRAWS:
+        return f"{draws} draws are too few to tell; {FEWEST_DRAWS} or more can (--draws 5)"
+    return "more than the noise of the draws and of the test images"
 
 
 def better_baseline(paired: Mapping[str, Any] | None) -> str | None:
@@ -149,13 +152,19 @@ def _points(mean: float, name: str) -> str:
 
 
 def _one_draw(paired: Mapping[str, Any], points: str) -> str:
+    return f"The error is {points}; {by_chance(paired)}"
+
+
+def by_chance(paired: Mapping[str, Any]) -> str:
+    """Says whether the test images of a single draw can tell two models apart.
+
+    Args:
+        paired: has `by_draw`, and `cross_fitted` where the draw is.
+    """
     chance = paired["by_draw"][0]["chance"]
     images, more = "test images", "One draw says nothing of other labels: more do (--draws 5)."
     if paired.get("cross_fitted"):
         images, more = "labelled images, cross-fitted,", "More labelled images tell more."
     can = "can" if chance < 0.05 else "cannot"
     share = f"{chance:.1%}" if chance >= 0.001 else "less than 0.1%"
-    return (
-        f"The error is {points}; the {images} {can} tell the two apart (by chance alone in "
-        f"{share} of such tests). {more}"
-    )
+    return f"the {images} {can} tell the two apart (by chance alone in {share} of such tests). {more}"

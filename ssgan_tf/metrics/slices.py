@@ -23,8 +23,9 @@ NO_VALUE = ""
 def chance_of_more(wrong: int, count: int, others_wrong: int, others: int, inflation: float = 1.0) -> float:
     """How often a slice would have so many mistakes or more if it erred as the other images do: one-sided.
 
-    Fisher's exact test (Fisher 1935) on a plain test split; for cross-fitted answers the score test of two
-    shares, its variance inflated (`ssgan_tf.metrics.intervals.variance_inflation`).
+    Fisher's exact test (Fisher 1935); for cross-fitted answers, where that is larger, the score test of two
+    shares, its variance inflated (`ssgan_tf.metrics.intervals.variance_inflation`). Alone it takes one
+    mistake in a slice of a few images for more than chance: with few mistakes their number is not normal.
 
     Args:
         wrong, count: mistakes and images of the slice.
@@ -39,13 +40,12 @@ def chance_of_more(wrong: int, count: int, others_wrong: int, others: int, infla
     if not count or not others:
         return 1.0
     total, mistakes = count + others, wrong + others_wrong
-    if inflation == 1:
-        return float(hypergeom.sf(wrong - 1, total, mistakes, count))
+    exact = float(hypergeom.sf(wrong - 1, total, mistakes, count))
     share = mistakes / total
     variance = share * (1 - share) * (1 / count + 1 / others) * inflation
-    if not variance:
-        return 1.0
-    return float(norm.sf((wrong / count - others_wrong / others) / math.sqrt(variance)))
+    if inflation == 1 or not variance:
+        return exact
+    return max(exact, float(norm.sf((wrong / count - others_wrong / others) / math.sqrt(variance))))
 
 
 def holm(chances: Sequence[float]) -> list[float]:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.benchmark.asked import settle
 from pipeline.benchmark.table import CELL_COLUMNS
 from pipeline.chain.ownership import is_working_folder
+from pipeline.stages.train import stage
 from pipeline.workspace import Workspace
 from tests.end_to_end.conftest import TINY
 
@@ -67,6 +68,68 @@ def test_cells_are_runs_and_the_table_is_theirs(ganpipe, finished, tmp_path, rea
     again = ganpipe("benchmark", "--workdir", root).stderr
     assert "2 cells, 2 of them there already" in again and "[1/2]" not in again
     assert read_json(root / "benchmark.json") == document
+
+
+def test_a_variant_is_compared_with_its_recipe_on_the_same_draws(
+    ganpipe, finished, tmp_path, read_json, monkeypatch
+):
+    root = tmp_path / "bench"
+    # a model that is there, of the other draw, stands for the variant's: it errs on other images
+    there = finished / "seed-1" / "ssgan" / "train"
+
+    def trained(config, *, output):
+        own = shutil.ignore_patterns("manifest.json", "verified.json")
+        shutil.copytree(there, output, dirs_exist_ok=True, ignore=own)
+        return read_json(there / "manifest.json")["summary"]
+
+    monkeypatch.setattr(stage, "run", trained)
+    root.mkdir()
+    given = {"recipes": "ssgan", "labels_per_class": "10", "draws": "1"}
+    settle(root, given, overrides=OVERRIDES, options={"train.steps": TINY[-1], "baseline": False}).save(root)
+    shutil.copytree(finished, root / "labels-10")
+    models = times(root)
+    more = ("--recipes", "ssgan,hasty=ssgan", "--set", "hasty.learning_rate=0.01")
+    said = ganpipe("benchmark", *more, "--workdir", root).stderr
+    assert times(root / "labels-10") == models, "the recipe's models are not the variant's"
+    assert sorted(path.name for path in root.glob("labels-*")) == ["labels-10", "labels-10-hasty"]
+    one, other = root.glob("labels-10*/seed-0/data/labelled.txt")
+    assert one.read_bytes() == other.read_bytes()
+    document = read_json(root / "benchmark.json")
+    plain, hasty = document["rows"]
+    assert (plain["recipe"], plain["variant_of"], hasty["recipe"], hasty["variant_of"]) == (
+        "ssgan",
+        None,
+        "hasty",
+        "ssgan",
+    )
+    paired = hasty["against"]
+    assert "against" not in plain and paired["recipe"] == "ssgan" and paired["seeds"] == [0]
+    errors = [row["models"]["recipe"]["errors"] for row in (plain, hasty)]
+    assert errors[0] != errors[1]
+    assert paired["differences"] == pytest.approx(np.subtract(*reversed(errors)))
+    assert paired["mean"] == pytest.approx(
+        hasty["models"]["recipe"]["mean"] - plain["models"]["recipe"]["mean"]
+    )
+    words = "ssgan with recipe.learning_rate=0.01"
+    assert document["variants"][0]["words"] == words and document["variants"][0]["own"] == {
+        "learning_rate": 0.01
+    }
+    rows = list(csv.DictReader((root / "benchmark.csv").open()))
+    assert [(row["recipe"], row["variant_of"], row["own_settings"]) for row in rows] == [
+        ("ssgan", "", ""),
+        ("hasty", "ssgan", words),
+    ]
+    assert [float(row["error_against_first"]) for row in rows[1:]] == pytest.approx(paired["differences"])
+    assert f"hasty: {words}" in said and "[2/2] hasty, 10 labels a class, seed 0" in said
+    assert f"hasty, 10 labels a class: {paired['verdict']}" in said
+    for ending in ("md", "html"):
+        text = (root / f"benchmark.{ending}").read_text()
+        assert words in text and paired["verdict"] in text
+    # its folder is a working folder with its settings
+    explained = ganpipe("explain", "--workdir", root / "labels-10-hasty").stdout
+    assert "train: reused" in explained and explained.count("would run") == 1, "but for the export"
+    again = ganpipe("benchmark", "--workdir", root).stderr
+    assert "2 cells, 2 of them there already" in again and read_json(root / "benchmark.json") == document
 
 
 @pytest.mark.parametrize(

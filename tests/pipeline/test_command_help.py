@@ -45,7 +45,7 @@ def test_commands_are_listed_in_the_order_of_use_with_their_whole_summaries():
 
 CHOICES = {
     ("train", "--strategy"): ["default", "mirrored", "multiworker"],
-    ("train", "--precision"): ["float32", "mixed_float16", "mixed_bfloat16"],
+    ("train", "--precision"): ["float32", "mixed_float16", "mixed_bfloat16", "auto"],
     ("train", "--recipe"): recipe_names(),
     ("predict", "--format"): ["csv", "jsonl", "parquet"],
     ("export", "--format"): ["savedmodel", "tflite", "onnx"],

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.errors import DataError, UsageError, did_you_mean
 from pipeline.evaluated import metrics_at, read_stored
+from pipeline.exported.pushing import check_versions
 from pipeline.exported.shipped import newest_answers
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.workspace import BLESSING_FILE
@@ -123,12 +124,14 @@ def bless(config: EvaluateConfig, evaluated: Path, contents: str) -> dict[str, A
         `blessed`, `findings` (text and whether it is met), `made_from`; None where nothing is required.
 
     Raises:
-        UsageError: a requirement names no figure.
+        UsageError: a requirement names no figure, or there are no versions where the other model should be.
         DataError: the evaluation is damaged, or the other model cannot be compared with.
     """
     requirements = parse_requirements(config.require)
     if not requirements and config.not_worse_than is None:
         return None
+    # a question that cannot be answered must not leave the answer to an easier one
+    evaluated.with_name(BLESSING_FILE).unlink(missing_ok=True)
     metrics = metrics_at(evaluated)
     findings = [_finding(requirement, metrics) for requirement in requirements]
     if config.not_worse_than is not None:
@@ -147,18 +150,19 @@ def _finding(requirement: Requirement, metrics: Mapping[str, Any]) -> dict[str, 
     section, _, name = requirement.name.rpartition(".")
     values = metrics.get(section, {}) if section else metrics
     value = values.get(name)
-    if value is None:
+    if value is None or not _is_number(value):
         if section:
             raise _unknown(
                 requirement.name, tuple(f"{section}.{k}" for k, v in values.items() if _is_number(v))
             )
         said = f"{requirement.text}: this evaluation has no such figure"
-        return {"text": said, "met": False, "value": None}
+        return {"text": said, "met": False, "value": None, "figure": requirement.name}
     met = bool(_HOLDS[requirement.sign](value, requirement.bound))
     return {
         "text": f"{requirement.text}: it is {value:.4g}, which {'meets' if met else 'does not meet'} it",
         "met": met,
         "value": value,
+        "figure": requirement.name,
     }
 
 
@@ -175,6 +179,7 @@ def compare(evaluated: Path, metrics: Mapping[str, Any], shipped: Path, margin: 
         margin: difference in error that is still taken, a fraction above 0.
 
     Raises:
+        UsageError: the folder is none of versions.
         DataError: the newest version has no answers, other classes, or no images in common.
     """
     import numpy as np
@@ -185,6 +190,7 @@ def compare(evaluated: Path, metrics: Mapping[str, Any], shipped: Path, margin: 
         largest_difference,
     )
 
+    check_versions(shipped, "--not-worse-than")
     old = newest_answers(shipped)
     if old is None:
         return {"text": f"nothing was shipped to {str(shipped)!r} yet, so it is not worse", "met": True}

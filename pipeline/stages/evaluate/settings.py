@@ -30,7 +30,8 @@ class EvaluateConfig:
         None,
         "answer only where at most this share of the answers is wrong, and abstain elsewhere; checked on the "
         "images of --certify-rate",
-        between(0, 1),
+        # one beyond takes more labels than anybody has
+        between(1e-5, 1),
     )
     confidence: float = setting(0.95, "confidence of the promise of --target-error", between(0, 1))
     alpha: float | None = setting(

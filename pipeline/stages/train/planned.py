@@ -116,7 +116,7 @@ def check_training(
     unused = config.views if "views" not in recipe.describe(settings) else None
     planned = Planned(recipe, settings, loop, "steps" in fitted, other, unused)
     if info is not None:
-        _check_data(planned, system_of(planned, config, info), info, replicas)
+        _check_data(planned, system_of(planned, info), info, replicas)
     return planned
 
 
@@ -179,12 +179,12 @@ def _shared_batches(recipe: Recipe, settings: Any, replicas: int) -> tuple[Any, 
     return (recipe.configure("full", described) if other else settings), other
 
 
-def system_of(planned: Planned, config: TrainConfig, info: DatasetInfo) -> System:
-    """The system that would be trained; it has no variables yet."""
+def system_of(planned: Planned, info: DatasetInfo, dtype: str = "float32") -> System:
+    """The system that would be trained, with a Keras dtype policy; it has no variables yet."""
     from ssgan_tf.systems.recipe import DataSpec
 
     spec = DataSpec(info.image_shape, info.num_classes)
-    return planned.recipe.build(planned.settings, spec, config.precision)
+    return planned.recipe.build(planned.settings, spec, dtype)
 
 
 def _check_data(planned: Planned, system: System, info: DatasetInfo, replicas: int) -> None:

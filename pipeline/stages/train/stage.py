@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import Interrupted, UsageError
 from pipeline.interrupts import StopEvent, ending_at_once, listening
 from pipeline.stages.train.planned import check_training, default_steps, system_of
+from pipeline.stages.train.precision import ASKED, choose_precision
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
+EARLY = "before the first step"
 # endings of recorded names, and what they are an accuracy of
 ACCURACIES = {
     "/labelled_accuracy": "training-batch",
@@ -40,6 +42,7 @@ def run(
     output: Path,
     terminal: Terminal,
     stop: StopEvent | None = None,
+    companions: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Trains a recipe on the prepared data, resuming from what `output` already holds.
 
@@ -51,6 +54,7 @@ def run(
         output: the run's folder; its checkpoints are continued.
         terminal: shows progress.
         stop: ends the run early, after a checkpoint, when set.
+        companions: folders of trainings that must have the same precision, where it is left to the machine.
 
     Returns:
         Summary: recipe, steps, parameters, last losses, and in `stands_for` the number of steps where none
@@ -77,28 +81,35 @@ def run(
     planned = check_training(config, recipe_settings, info)
     recipe, settings, options = planned.recipe, planned.settings, planned.options
     strategy = _strategy(config, terminal)
-    system = system_of(planned, config, info)
+    replicas = ReplicaRange.of(strategy)
+    with peers(replicas, EARLY):
+        dtype, why = choose_precision(config, strategy, output, companions)
+    system = system_of(planned, info, dtype)
     record = TrainingRecord(
         recipe=recipe.name,
         settings=recipe.describe(settings),
         image_shape=info.image_shape,
         class_names=info.class_names,
         framing=info.framing,
-        dtype=config.precision,
+        dtype=dtype,
         seed=seed,
-        loop={**asdict(options), "strategy": config.strategy, "replicas": strategy.num_replicas_in_sync},
+        loop={
+            **asdict(options),
+            "strategy": config.strategy,
+            "replicas": strategy.num_replicas_in_sync,
+            ASKED: config.precision,
+        },
     )
     for line in (
         *planned.remarks(info.splits["train"]["count"]),
-        *_where(config, strategy, system),
+        *_where(config, strategy, system, why),
     ):
         terminal.say(f"  {line}")
     if latest_checkpoint(output / CHECKPOINTS) and (output / TRAINING).exists():
         _check_continues(TrainingRecord.load(output), record)
     record.save(output)
-    replicas = ReplicaRange.of(strategy)
     # variables get the chief's values when they are made
-    with peers(replicas, "before the first step"):
+    with peers(replicas, EARLY):
         labels = labels_to_train_on(
             info, system, strategy, seed=seed, folder=output, say=lambda line: terminal.say(f"  {line}")
         )
@@ -178,8 +189,13 @@ def epoch_in_words(values: Mapping[str, float]) -> str:
     return ", ".join(losses + accuracies)
 
 
-def _where(config: TrainConfig, strategy: Any, system: System) -> list[str]:
-    """Devices, replicas, global batch and precision in a line, and what to know of the devices."""
+def _where(config: TrainConfig, strategy: Any, system: System, why: str) -> list[str]:
+    """Devices, replicas, global batch and precision in a line, and what to know of the devices.
+
+    Args:
+        config, strategy, system: of the training.
+        why: the precision is what it is, where nobody asked for it.
+    """
     from ssgan_tf.devices import devices_in_words, visible_gpus
     from ssgan_tf.training.replicas import ReplicaRange
     from ssgan_tf.training.strategy import device_names
@@ -188,7 +204,7 @@ def _where(config: TrainConfig, strategy: Any, system: System) -> list[str]:
     placed = devices_in_words(replicas.total, device_names(strategy), replicas.total // replicas.local)
     sizes = {name: stream.batch_size for name, stream in system.streams().items()}
     batch = " + ".join(f"{size} {name}" for name, size in sizes.items())
-    lines = [f"{placed}, global batch {batch}, {config.precision}"]
+    lines = [f"{placed}, global batch {batch}, {system.dtype}{f' (auto: {why})' if why else ''}"]
     if config.strategy == "mirrored" and not gpus:
         lines.append(
             f"no GPU here: {replicas.total} logical CPU devices stand in, which share the cores: good for "
