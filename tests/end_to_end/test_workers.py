@@ -120,7 +120,7 @@ STOPPED = (
     "--steps",
     str(STEPS),
     "--set",
-    "train.checkpoint_every=100",
+    "train.checkpoint_every=30",
     "--set",
     "train.steps_per_call=10",
 )
