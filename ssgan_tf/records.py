@@ -281,18 +281,38 @@ def read_split(info: DatasetInfo, split: str, block: int = 1024) -> Split:
     Raises:
         DamagedData: a shard is missing, truncated or corrupt.
     """
+    keys: list[str] = []
+    images, labels = read_images(info, split, block, keys)
+    return Split(images, labels, keys)
+
+
+def read_images(
+    info: DatasetInfo, split: str, block: int = 1024, keys: list[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the images uint8 [N, H, W, C] and labels int32 [N] of a split, without its keys.
+
+    Args:
+        info: the data set.
+        split: of it.
+        block: records that are decoded together.
+        keys: takes the keys, where they are wanted.
+
+    Raises:
+        DamagedData: a shard is missing, truncated or corrupt.
+    """
     images = np.empty((info.splits[split]["count"], *info.image_shape), np.uint8)
     labels = np.empty(len(images), np.int32)
-    keys: list[str] = []
+    start = 0
     for part in iterate_split(info, split, block):
-        stop = len(keys) + len(part.keys)
+        stop = start + len(part.keys)
         if stop <= len(images):
-            images[len(keys) : stop] = part.images
-            labels[len(keys) : stop] = part.labels
-        keys += part.keys
-    if len(keys) != len(images):
+            images[start:stop] = part.images
+            labels[start:stop] = part.labels
+        if keys is not None:
+            keys += part.keys
+        start = stop
+    if start != len(images):
         raise DamagedData(
-            f"split {split!r} of {str(info.folder)!r} holds {len(keys)} records; "
-            f"dataset.json says {len(images)}."
+            f"split {split!r} of {str(info.folder)!r} holds {start} records; dataset.json says {len(images)}."
         )
-    return Split(images, labels, keys)
+    return images, labels

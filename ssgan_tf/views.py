@@ -80,6 +80,8 @@ STRONG = {
     NONE: Amounts(),
 }
 KINDS = tuple(WEAK)
+# of things, not of signs
+PHOTOS = ("natural", "colours")
 
 
 def kind_for(channels: int) -> str:

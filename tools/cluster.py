@@ -11,7 +11,9 @@
     dask        a scheduler and worker processes
     flink       a standalone cluster: a JobManager and two TaskManagers, and a pool of Python workers; wants
                 Java, --flink-home (the folder of a distribution; the package apache-flink-libraries holds
-                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, in exactly the SDK's version)
+                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, in exactly the SDK's version:
+                mvn dependency:copy -DoutputDirectory=. \\
+                    -Dartifact=org.apache.beam:beam-runners-flink-1.20-job-server:VERSION)
 
 Everything listens on 127.0.0.1 only and logs beside the state file. What is missing is said in one line.
 
@@ -80,11 +82,13 @@ class Cluster:
         self.folder = folder
         self.processes: dict[str, list[int]] = {}
         self.options: dict[str, str] = {}
+        self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self, role: str, command: list[str], **environment: str) -> int:
         """Starts a process of the engine; returns its id."""
         number = len(self.processes.setdefault(role, []))
+        self._commands[role] = command, environment
         # a pool's children are the first python on the PATH
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         packages = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -99,6 +103,13 @@ class Cluster:
             )
         self.processes[role].append(process.pid)
         return process.pid
+
+    def replace(self, role: str, process: int) -> int:
+        """Starts a process again that has ended, as whatever looks after a cluster would; returns its id."""
+        command, environment = self._commands[role]
+        new = self.start(role, command, **environment)
+        self.processes[role].remove(process)
+        return new
 
     def wait_for(self, port: int, role: str) -> None:
         """Waits until something listens on a port.
@@ -146,8 +157,9 @@ class Cluster:
     def pool(self) -> None:
         """Starts a pool that starts Python workers, one for each that the engine asks for."""
         port = free_port()
-        module = "apache_beam.runners.worker.worker_pool_main"
-        self.start("pool", [sys.executable, "-m", module, f"--service_port={port}"])
+        self.start(
+            "pool", [sys.executable, "-m", "pipeline.beam.external_pool", "--host", HOST, "--port", str(port)]
+        )
         self.wait_for(port, "pool")
         self.options |= {"environment_type": "EXTERNAL", "environment_config": f"{HOST}:{port}"}
 
@@ -232,6 +244,10 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
         "parallelism.default": arguments.workers,
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 10000,
+        # Beam gives a batch job none of its own: without it the first worker that is lost ends the job
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": 3,
+        "restart-strategy.fixed-delay.delay": "1 s",
         "env.log.dir": cluster.folder,
         "io.tmp.dirs": cluster.folder,
         **MEMORY,

@@ -4,6 +4,7 @@
         run_pass(..., engine=engine)
 
 What an engine wants is checked when it is opened, before the long work: its packages, its addresses, its jar.
+A job server in Java begins with the first pass, serves all of them, and ends when the engine is closed.
 The runner is named, because Beam's default one tries to download another and can wait for it without end.
 Beam's multi_threading mode loses elements without a word, so it is not offered.
 """
@@ -11,7 +12,9 @@ Beam's multi_threading mode loses elements without a word, so it is not offered.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib.util
+import secrets
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,12 +26,14 @@ from pipeline.beam.modes import (
     DATAFLOW,
     ENGINES,
     FLINK,
+    IN_MEMORY,
     LOCAL,
     MODES,
     PORTABLE,
     SPARK,
     split_options,
 )
+from pipeline.beam.pool import WorkerPool
 from pipeline.beam.watch import Patience
 from pipeline.child_processes import importable
 from pipeline.errors import UsageError, did_you_mean
@@ -58,6 +63,7 @@ _ENVIRONMENTS = (
     "environment_config=HOST:PORT of worker pools, environment_type=DOCKER with the image as "
     "environment_config, or environment_type=LOOPBACK for a trial on this machine"
 )
+_SLIP = 0.85
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -70,12 +76,16 @@ class Engine:
         workers: processes, where the mode starts them itself.
         options: names and values of Beam's options, as they came.
         added: those that follow from the mode.
+        closing: what ends when the engine is closed.
+        pool: the worker processes, where the mode starts them itself.
     """
 
     mode: str
     workers: int = 1
     options: tuple[tuple[str, str], ...] = ()
     added: list[tuple[str, str]] = field(default_factory=list)
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    pool: WorkerPool | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -108,6 +118,33 @@ class Engine:
         """Beam's name of the runner."""
         return _RUNNERS[self.mode]
 
+    def begin(self) -> None:
+        """Starts the job server of a jar, unless it runs.
+
+        Beam would start one for every pass, and end them all only with this process.
+
+        Raises:
+            UsageError: it does not begin.
+        """
+        if self.mode not in (FLINK, SPARK) or not self.value(f"{self.mode}_job_server_jar"):
+            return
+        # Beam can do without a job server too, and submits the jar itself
+        if self.value("job_endpoint") is None and self.value(f"{self.mode}_submit_uber_jar") is None:
+            self.added.append(("job_endpoint", jars.start(self.mode, self.arguments(1), self.closing)))
+
+    def job(self, name: str) -> str | None:
+        """Returns a name for a job by which `cancel` will know it; None where Beam's own will do."""
+        if self.mode != FLINK or self.value("job_name") is not None:
+            return None
+        return f"ganpipe-{name}-{secrets.token_hex(6)}"
+
+    def cancel(self, job: str | None) -> None:
+        """Ends a job that Beam would leave on the engine, as far as the engine can be asked."""
+        master = self.value("flink_master")
+        if job is not None and master is not None and not master.startswith("["):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                jars.cancel(master, job)
+
 
 @contextlib.contextmanager
 def opened(mode: str, *, workers: int = 1, options: str | None = None) -> Iterator[Engine]:
@@ -131,14 +168,18 @@ def opened(mode: str, *, workers: int = 1, options: str | None = None) -> Iterat
             raise UsageError(
                 f"--beam-option is for the engines {', '.join(ENGINES)}; --runner {mode} takes none."
             )
-        yield engine
+        if mode == IN_MEMORY:
+            yield engine
+            return
+        with WorkerPool() as engine.pool:
+            yield engine
         return
     if mode == DASK:
         _load_dask()
     _check_names(engine)
-    with contextlib.ExitStack() as stack:
+    with engine.closing:
         if mode == DASK:
-            _open_dask(engine, stack)
+            _open_dask(engine)
         elif mode == DATAFLOW:
             _check_dataflow(engine)
         else:
@@ -151,10 +192,10 @@ def _check_names(engine: Engine) -> None:
     for name, _ in engine.options:
         if name in _OURS:
             raise UsageError(f"--beam-option {name} is not yours to give: {_OURS[name]}.")
-        near = did_you_mean(name, known)
-        # a job server knows options of its own, which only it can tell
-        if name not in known and (near or engine.mode in (DASK, DATAFLOW)):
-            raise UsageError(f"Beam has no option {name!r}.{near}")
+        # a job server knows options of its own, which only it can tell: no more than a slip is refused
+        slip = difflib.get_close_matches(name, known, n=1, cutoff=_SLIP)
+        if name not in known and (slip or engine.mode in (DASK, DATAFLOW)):
+            raise UsageError(f"Beam has no option {name!r}.{did_you_mean(name, known)}")
 
 
 def _parser() -> Any:
@@ -185,7 +226,7 @@ def _load_dask() -> None:
     import apache_beam.runners.dask.dask_runner  # noqa: F401
 
 
-def _open_dask(engine: Engine, stack: contextlib.ExitStack) -> None:
+def _open_dask(engine: Engine) -> None:
     address = engine.value("dask_client_address")
     if address is not None:
         _check_answers(address.rpartition("://")[2], "dask_client_address")
@@ -201,7 +242,7 @@ def _open_dask(engine: Engine, stack: contextlib.ExitStack) -> None:
             host="127.0.0.1",
             dashboard_address=None,
         )
-    stack.callback(cluster.close, timeout=10)
+    engine.closing.callback(cluster.close, timeout=10)
     engine.added.append(("dask_client_address", cluster.scheduler_address))
 
 

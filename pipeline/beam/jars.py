@@ -5,11 +5,13 @@ Beam would download them from the network in the middle of a run. Here they are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +26,7 @@ _FLINK_VERSION = "1.20"
 _OPENED = ("java.base/java.util", "java.base/java.lang", "java.base/java.nio", "java.base/java.time")
 _OPENS_FROM = 16
 _SECONDS = 30
+_OVER = ("FINISHED", "CANCELED", "FAILED")
 
 Value = Callable[[str], str | None]
 
@@ -74,6 +77,54 @@ def check(mode: str, value: Value, added: list[tuple[str, str]]) -> bool:
     return False
 
 
+def start(mode: str, arguments: list[str], stack: contextlib.ExitStack) -> str:
+    """Starts the job server of a jar, until `stack` is closed; returns its HOST:PORT.
+
+    Args:
+        mode: "flink" or "spark".
+        arguments: Beam's options; the jar, the engine's address and Java's options are read from them.
+        stack: ends the job server.
+
+    Raises:
+        UsageError: it does not begin.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability import flink_runner, spark_runner
+    from apache_beam.utils.subprocess_server import pick_port
+
+    (port,) = pick_port(None)
+    options = PipelineOptions([*arguments, f"--job_port={port}"])
+    make = flink_runner.FlinkJarJobServer if mode == FLINK else spark_runner.SparkJarJobServer
+    server = make(options)
+    stack.callback(server.stop)
+    try:
+        server.start()
+    except Exception as error:
+        path = server.path_to_jar()
+        raise UsageError(
+            f"Beam's job server for {mode} does not begin: {error}; java -jar {path!r} says more."
+        ) from None
+    return f"localhost:{port}"
+
+
+def cancel(master: str, name: str) -> None:
+    """Ends the job of a Flink cluster whose name ends with `name`, if it still runs.
+
+    Beam's job server gives up waiting for it and no more: it would go on, and keep its slots.
+
+    Raises:
+        OSError: the cluster does not answer.
+        ValueError: it is no Flink.
+    """
+    base = _address(master)
+    with urllib.request.urlopen(f"{base}/jobs/overview", timeout=_SECONDS) as answer:
+        jobs = json.load(answer)["jobs"]
+    for job in jobs:
+        if str(job["name"]).endswith(name) and job["state"] not in _OVER:
+            place = f"{base}/jobs/{urllib.parse.quote(job['jid'], safe='')}?mode=cancel"
+            urllib.request.urlopen(urllib.request.Request(place, method="PATCH"), timeout=_SECONDS).close()
+
+
 def _java(launcher: str, mode: str) -> int:
     if shutil.which(launcher) is None:
         raise UsageError(
@@ -85,12 +136,16 @@ def _java(launcher: str, mode: str) -> int:
     return int(found[1]) if found else 0
 
 
+def _address(master: str) -> str:
+    return (master if "://" in master else f"http://{master}").rstrip("/")
+
+
 def _check_flink(master: str) -> None:
-    address = master if "://" in master else f"http://{master}"
+    address = _address(master)
     if not address.startswith(("http://", "https://")):
         raise UsageError(f"flink_master must be HOST:PORT of the JobManager's REST service; got {master!r}.")
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/overview", timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(f"{address}/overview", timeout=_SECONDS) as answer:
             overview = json.load(answer)
     except (OSError, ValueError) as error:
         raise UsageError(

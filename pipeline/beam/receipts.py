@@ -19,8 +19,25 @@ class Receipt(NamedTuple):
     keys: str
 
 
-def receipt_of(keys: Iterable[str]) -> Receipt:
+class Receipts:
+    """A receipt in the making: takes one text after the other and holds none of them."""
+
+    def __init__(self) -> None:
+        self._count, self._digest = 0, hashlib.blake2b(digest_size=16)
+
+    def add(self, text: str) -> None:
+        """Takes the text of the next image, which has no line breaks of its own."""
+        self._digest.update((f"\n{text}" if self._count else text).encode("utf-8", "surrogateescape"))
+        self._count += 1
+
+    def receipt(self) -> Receipt:
+        """Returns the receipt of all that was taken."""
+        return Receipt(self._count, self._digest.hexdigest())
+
+
+def receipt_of(texts: Iterable[str]) -> Receipt:
     """Returns the receipt of images in their order, each told by a text without line breaks of its own."""
-    texts = list(keys)
-    whole = "\n".join(texts).encode("utf-8", "surrogateescape")
-    return Receipt(len(texts), hashlib.blake2b(whole, digest_size=16).hexdigest())
+    made = Receipts()
+    for text in texts:
+        made.add(text)
+    return made.receipt()

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import shlex
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +24,6 @@ from pipeline.beam.pieces import Piece
 from pipeline.beam.receipts import Receipt
 from pipeline.beam.task import DONE, FAILED, RESERVE, Function, Task
 from pipeline.beam.watch import POLL_SECONDS, Watch
-from pipeline.child_processes import importable
 from pipeline.errors import DataError, UsageError, WorkerLost
 from ssgan_tf import errors
 
@@ -82,10 +78,9 @@ def run_pass(
         task = Task(function, scratch, name)
         if engine.mode == IN_MEMORY:
             with watch.in_background(), _interrupts_as_they_are():
-                _run(task, pieces, workers=1, command=None)
+                _run(task, pieces, workers=1, environment=None)
         else:
-            with importable():
-                _run_watched(task, pieces, workers=engine.workers, scratch=scratch, watch=watch)
+            _run_watched(task, pieces, engine=engine, watch=watch)
     failures = sorted(scratch.glob(f"{name}-*{FAILED}"))
     if failures:
         failure = json.loads(failures[0].read_text())
@@ -158,14 +153,12 @@ def _pipeline(task: Task, pieces: Sequence[Piece], runner: Any, options: Any) ->
     return pipeline
 
 
-def _run(task: Task, pieces: Sequence[Piece], *, workers: int, command: str | None) -> None:
+def _run(task: Task, pieces: Sequence[Piece], *, workers: int, environment: Any) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-    from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-    # the mode stays in_memory: multi_processing would set a command that breaks on a path with a space
+    # the mode stays in_memory: multi_processing would start workers by a command, for each pass anew
     options = PipelineOptions([], direct_running_mode=IN_MEMORY, direct_num_workers=workers)
-    environment = SubprocessSDKEnvironment.from_command_string(command) if command else None
     runner = FnApiRunner(default_environment=environment)
     _pipeline(task, pieces, runner, options).run().wait_until_finish()
 
@@ -174,7 +167,9 @@ def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch
     """Runs a pass on an engine; returns what Beam raised, which the files of the tasks may explain better."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    options = PipelineOptions(engine.arguments(len(pieces)))
+    engine.begin()
+    job = engine.job(task.name)
+    options = PipelineOptions([*engine.arguments(len(pieces)), *([f"--job_name={job}"] if job else [])])
     raised: list[Exception] = []
     try:
         # in this thread: a job server is started under a signal handler of its own
@@ -196,20 +191,21 @@ def _run_on_engine(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch
                 thread.join(POLL_SECONDS)
                 watch.look()
                 if thread.is_alive() and (trouble := watch.trouble(engine.patience)):
-                    _cancel(result)
+                    _cancel(result, engine, job)
                     return RuntimeError(trouble)
         except BaseException:
-            _cancel(result)
+            _cancel(result, engine, job)
             raise
         finally:
             _close(result)
     return raised[0] if raised else None
 
 
-def _cancel(result: Any) -> None:
+def _cancel(result: Any, engine: Engine, job: str | None) -> None:
     """Asks an engine to give a job up; one that does not answer in time is left to itself."""
 
     def target() -> None:
+        engine.cancel(job)
         with contextlib.suppress(Exception):
             result.cancel()
 
@@ -226,20 +222,17 @@ def _close(result: Any) -> None:
             client.close(timeout=_PATIENCE_SECONDS)
 
 
-def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: Path, watch: Watch) -> None:
-    from pipeline.beam.worker import end_workers, killed_workers
+def _run_watched(task: Task, pieces: Sequence[Piece], *, engine: Engine, watch: Watch) -> None:
+    from pipeline.beam.pool import environment_of
 
-    place = scratch / f"{task.name}-worker"
-    # the shell is replaced by the worker, so that its parent is this process; what it prints is noise
-    command = (
-        f"exec {shlex.quote(sys.executable)} -m pipeline.beam.worker {os.getpid()} "
-        f"{shlex.quote(str(place))} 1>&2"
-    )
+    pool = engine.pool
+    assert pool is not None
     raised: list[BaseException] = []
 
     def target() -> None:
         try:
-            _run(task, pieces, workers=min(workers, len(pieces)), command=command)
+            workers = min(engine.workers, len(pieces))
+            _run(task, pieces, workers=workers, environment=environment_of(pool))
         except BaseException as error:
             raised.append(error)
 
@@ -249,8 +242,8 @@ def _run_watched(task: Task, pieces: Sequence[Piece], *, workers: int, scratch: 
         while thread.is_alive():
             thread.join(POLL_SECONDS)
             watch.look()
-            if thread.is_alive() and killed_workers(place):
-                end_workers(place)
+            if thread.is_alive() and pool.killed():
+                pool.kill()
                 _let_threads_end()
                 raise WorkerLost(
                     "a worker process was killed, perhaps for want of memory. Run again, with fewer workers "

@@ -1,63 +1,44 @@
-"""A worker process of the multi_processing mode: Beam's own, watched from both sides.
+"""A worker process of the multi_processing mode: one of Beam's, that serves one pass after the other.
 
-    python -m pipeline.beam.worker DRIVER PLACE
+    python -m pipeline.beam.worker      started by `pipeline.beam.pool`, which writes to its standard input
 
-Beam's worker lives on when the process that started it (DRIVER, its process id) is killed, and Beam
-waits for ever when a worker is killed. So this one ends with its driver, and keeps PLACE-ID.alive for
-as long as it lives, which it takes away when it ends in order, not when it fails.
+Beam ends its workers with each pass, and each new one loads TensorFlow again. This one takes a line for each
+pass, JSON of what Beam's own worker finds in its environment, and serves the pass until its runner has no
+more work. It ends when the process that started it closes its standard input, or is gone.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
+import logging
 import os
-import signal
+import queue
 import sys
 import threading
-import time
-from pathlib import Path
-
-_POLL_SECONDS = 0.5
 
 
-def killed_workers(place: Path) -> list[int]:
-    """Returns the ids of workers that are gone without having taken their file away."""
-    gone = []
-    for file in place.parent.glob(f"{place.name}-*.alive"):
-        worker = int(file.stem.removeprefix(f"{place.name}-"))
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            # it may have ended in order between the two looks
-            if file.exists():
-                gone.append(worker)
-    return gone
+def _listen(passes: queue.SimpleQueue[dict[str, str]]) -> None:
+    for line in sys.stdin:
+        passes.put(json.loads(line))
+    # in the middle of a piece too: nobody waits for it any more
+    os._exit(0)
 
 
-def end_workers(place: Path) -> None:
-    """Ends the workers that are still there; without the killed one Beam has no use for them."""
-    for file in place.parent.glob(f"{place.name}-*.alive"):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(file.stem.removeprefix(f"{place.name}-")), signal.SIGKILL)
-
-
-def _end_with(driver: int) -> None:
-    # when the driver is gone, another process takes its place as parent
-    while os.getppid() == driver:
-        time.sleep(_POLL_SECONDS)
-    os._exit(1)
-
-
-def main(driver: int, place: Path) -> None:
-    """Serves the driver until it closes the connection."""
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-    alive = place.parent / f"{place.name}-{os.getpid()}.alive"
-    alive.touch()
+def main() -> None:
+    """Serves passes until standard input ends."""
+    passes: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(passes,), daemon=True).start()
     from apache_beam.runners.worker import sdk_worker_main
 
-    sdk_worker_main.main(sys.argv)
-    alive.unlink(missing_ok=True)
+    while True:
+        handler, harness, _ = sdk_worker_main.create_harness(passes.get())
+        try:
+            harness.run()
+        finally:
+            if handler:
+                logging.getLogger().removeHandler(handler)
+                handler.close()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from pipeline.errors import DataError
 from pipeline.provenance import FOLDER
 from ssgan_tf.whole_files import write_whole
@@ -32,7 +34,7 @@ _RANGES = ("height", "width")
 
 
 class Row(Protocol):
-    """What is known of one image; see `pipeline.stages.preprocess.scan.Scanned`."""
+    """What is known of one image; see `pipeline.stages.preprocess.findings`."""
 
     @property
     def digest(self) -> str: ...
@@ -52,8 +54,68 @@ class Row(Protocol):
     def reason(self) -> str: ...
 
 
+class Inference:
+    """A schema in the making: takes images piece by piece, as arrays, and holds counts only."""
+
+    def __init__(self) -> None:
+        self._images = self._rejected = 0
+        self._classes = np.zeros(0, np.int64)
+        self._modes: Counter[int] = Counter()
+        self._histograms = {name: np.zeros(BINS, np.int64) for name in _HISTOGRAMS}
+        self._ranges: dict[str, list[int] | None] = dict.fromkeys(_RANGES)
+
+    def add(self, found: Mapping[str, np.ndarray] | np.ndarray, *, rejected: int = 0) -> None:
+        """Takes the images of a piece.
+
+        Args:
+            found: `label`, `height`, `width`, `channels`, `brightness` and `contrast` of those that can be
+                used, integers [n].
+            rejected: how many more cannot be used.
+        """
+        self._rejected += rejected
+        count = len(found["label"])
+        if not count:
+            return
+        self._images += count
+        classes = np.bincount(found["label"][found["label"] >= 0], minlength=len(self._classes))
+        classes[: len(self._classes)] += self._classes
+        self._classes = classes
+        self._modes.update(dict(enumerate(np.bincount(found["channels"]).tolist())))
+        brightness = found["brightness"].astype(np.int64) * BINS // BRIGHTEST
+        contrast = np.minimum(found["contrast"], MOST_CONTRAST - 1).astype(np.int64) * BINS // MOST_CONTRAST
+        for name, values in zip(_HISTOGRAMS, (brightness, contrast), strict=True):
+            self._histograms[name] += np.bincount(values, minlength=BINS)
+        for name in _RANGES:
+            sides = [*(self._ranges[name] or ()), int(found[name].min()), int(found[name].max())]
+            self._ranges[name] = [min(sides), max(sides)]
+
+    def schema(self, class_names: Sequence[str], *, distinct: int) -> dict[str, Any]:
+        """Returns the schema, as `infer` does.
+
+        Args:
+            class_names: K names.
+            distinct: how many different pictures there are among the images.
+        """
+        counts = [*self._classes.tolist(), *[0] * len(class_names)]
+        modes = {
+            MODES.get(channels, str(channels)): count for channels, count in self._modes.items() if count
+        }
+        return {
+            "form": FORM,
+            "version": VERSION,
+            "images": self._images,
+            "labelled": int(self._classes.sum()),
+            "duplicates": self._images - distinct,
+            "rejected": self._rejected,
+            "classes": dict(zip(class_names, counts, strict=False)),
+            "modes": dict(sorted(modes.items())),
+            **self._ranges,
+            **{name: values.tolist() for name, values in self._histograms.items()},
+        }
+
+
 def infer(rows: Iterable[Row], class_names: Sequence[str]) -> dict[str, Any]:
-    """Infers the schema of a data set.
+    """Infers the schema of a data set whose images are known one by one.
 
     Args:
         rows: its images, also those that cannot be used.
@@ -65,39 +127,13 @@ def infer(rows: Iterable[Row], class_names: Sequence[str]) -> dict[str, Any]:
         [least, most] or None; `brightness` and `contrast`, how many images have a mean and a standard
         deviation of their values in each of 16 equal parts of 0..255 and of 0..128.
     """
-    classes: Counter[str] = Counter()
-    modes: Counter[str] = Counter()
-    histograms = {name: [0] * BINS for name in _HISTOGRAMS}
-    ranges: dict[str, list[int] | None] = dict.fromkeys(_RANGES)
-    digests: set[str] = set()
-    images = labelled = rejected = 0
-    for row in rows:
-        if row.reason:
-            rejected += 1
-            continue
-        images += 1
-        digests.add(row.digest)
-        if row.label >= 0:
-            labelled += 1
-            classes[class_names[row.label]] += 1
-        modes[MODES.get(row.channels, str(row.channels))] += 1
-        histograms["brightness"][row.brightness * BINS // BRIGHTEST] += 1
-        histograms["contrast"][min(row.contrast, MOST_CONTRAST - 1) * BINS // MOST_CONTRAST] += 1
-        for name, side in (("height", row.height), ("width", row.width)):
-            least, most = ranges[name] or (side, side)
-            ranges[name] = [min(least, side), max(most, side)]
-    return {
-        "form": FORM,
-        "version": VERSION,
-        "images": images,
-        "labelled": labelled,
-        "duplicates": images - len(digests),
-        "rejected": rejected,
-        "classes": {name: classes[name] for name in class_names},
-        "modes": dict(sorted(modes.items())),
-        **ranges,
-        **histograms,
-    }
+    listed = list(rows)
+    usable = [row for row in listed if not row.reason]
+    names = ("label", *_RANGES, "channels", *_HISTOGRAMS)
+    found = {name: np.array([getattr(row, name) for row in usable], np.int64) for name in names}
+    inference = Inference()
+    inference.add(found, rejected=len(listed) - len(usable))
+    return inference.schema(class_names, distinct=len({row.digest for row in usable}))
 
 
 def write_schema(data: Path, schema: Mapping[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from pipeline.inspecting.pictures import shrunk
 from pipeline.inspecting.sample import ranges
 from pipeline.sources.source import Source
 from pipeline.stages.preprocess.document import image_shape
+from pipeline.stages.preprocess.findings import Sizes
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 
@@ -32,7 +34,7 @@ class Walk:
     Attributes:
         seen: of each image that was looked at.
         pictures: label to (digest, place, small picture) of a few images.
-        seconds: that preparing spends on one image, each time that it reads it.
+        seconds: that preparing spends on one image.
         record: (height, width, channels) of records; None where there is no usable image.
         record_bytes: of one, on average.
     """
@@ -79,9 +81,13 @@ def walk(source: Source, config: DataConfig, most: int, terminal: Terminal) -> W
     found.seconds = statistics.fmean(clock[1:]) if clock[1:] else 0.0
     usable = [one for one in found.seen if not one.reason]
     if usable:
-        # they have what it asks for
-        rows = cast(Mapping[str, Sequence[Any]], {"train": usable})
-        found.record = image_shape(rows, size=config.image_size, channels=config.channels)
+        sizes = Sizes()
+        sizes.add(
+            np.array([one.height for one in usable]),
+            np.array([one.width for one in usable]),
+            np.array([one.channels for one in usable]),
+        )
+        found.record = image_shape(sizes, size=config.image_size, channels=config.channels)
         found.record_bytes = _record_bytes(kept, found.record, config)
     return found
 
@@ -109,13 +115,13 @@ def _record_bytes(pictures: Sequence[np.ndarray], shape: tuple[int, int, int], c
 def estimate(found: Walk, total: int) -> dict[str, Any]:
     """What preparing the whole data set will take, from what looking at a part of it took.
 
-    Preparing reads each image twice (to draw, and to write) on one core, and holds the records twice while it
-    puts them in order.
+    Preparing decodes each image once, on one core, and keeps its pixels until the record is written.
     """
     size = found.record_bytes * total
+    pixels = math.prod(found.record) * total if found.record else 0
     return {
-        "prepare_seconds": round(2 * found.seconds * total, 1),
+        "prepare_seconds": round(found.seconds * total, 1),
         "disk_bytes": round(size),
-        "disk_bytes_while_it_works": round(2 * size),
+        "disk_bytes_while_it_works": round(size + pixels),
         "record": list(found.record) if found.record else None,
     }

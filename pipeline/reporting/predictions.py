@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,21 +76,29 @@ class Mistake:
     confidence: float
 
 
+def surest(predictions: Predictions, count: int = MISTAKES) -> list[int]:
+    """The numbers of the wrong answers of the largest confidence, the surest first."""
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(~predictions.right)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")][:count].tolist()
+
+
 def surest_mistakes(
-    predictions: Predictions, images: np.ndarray, class_names: Sequence[str], count: int = MISTAKES
+    predictions: Predictions,
+    images: Mapping[int, np.ndarray] | np.ndarray,
+    class_names: Sequence[str],
+    count: int = MISTAKES,
 ) -> list[Mistake]:
     """The wrong answers of the largest confidence, the surest first.
 
     Args:
         predictions: of the split.
-        images: the split's record images uint8 [N, H, W, C], in the order of the predictions.
+        images: record images uint8 [H, W, C] by their numbers in the predictions; of these at least.
         class_names: K names.
         count: how many at most.
     """
     said = predictions.probabilities.argmax(axis=1)
     confidence = predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(~predictions.right)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
     return [
         Mistake(
             picture=picture(images[n]),
@@ -99,7 +107,7 @@ def surest_mistakes(
             said=class_names[said[n]],
             confidence=float(confidence[n]),
         )
-        for n in chosen
+        for n in surest(predictions, count)
     ]
 
 

@@ -21,6 +21,7 @@ from pipeline.reporting.paired import verdict
 from pipeline.reporting.predictions import (
     Predictions,
     data_uri,
+    surest,
     surest_mistakes,
 )
 from pipeline.reporting.seen import seen_section
@@ -197,24 +198,22 @@ def _trust(
     }
 
 
-def _images(info: DatasetInfo, metrics: Mapping[str, Any], predictions: Predictions) -> np.ndarray:
-    """The images that were answered, in the order of the answers.
+def _images(info: DatasetInfo, metrics: Mapping[str, Any], predictions: Predictions) -> dict[int, np.ndarray]:
+    """The images of the surest mistakes, by their numbers among the answers.
 
     Those of a cross-fitted draw lie in the training split of the whole.
     """
-    import numpy as np
+    from ssgan_tf.records import iterate_split
 
-    from ssgan_tf.records import iterate_split, read_split
-
-    if not metrics.get("cross_fitted"):
-        return read_split(info, metrics["split"]).images
-    place = {key: number for number, key in enumerate(predictions.keys)}
-    found = np.zeros([len(place), *info.image_shape], np.uint8)
-    for split in info.splits:
+    wanted = {predictions.keys[number]: number for number in surest(predictions)}
+    found: dict[int, np.ndarray] = {}
+    for split in info.splits if metrics.get("cross_fitted") else [metrics["split"]]:
+        if len(found) == len(wanted):
+            break
         for part in iterate_split(info, split, BLOCK):
             for number, key in enumerate(part.keys):
-                if key in place:
-                    found[place[key]] = part.images[number]
+                if key in wanted:
+                    found[wanted[key]] = part.images[number]
     return found
 
 

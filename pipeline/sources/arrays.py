@@ -4,23 +4,59 @@ from __future__ import annotations
 
 import abc
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import DataError
+from pipeline.sources.files import InputFile
 from pipeline.sources.source import MAX_CLASSES, Item, Source
 
 MAX_BYTES = 8 << 30
 MAX_SIDE = 65_535
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Images that stay in their file, where they lie one after the other, and are read some at a time.
+
+    Attributes:
+        file: which must stay as it is.
+        offset: of the first image, in bytes.
+        shape: (N, H, W, C).
+    """
+
+    file: InputFile
+    offset: int
+    shape: tuple[int, int, int, int]
+    ndim: ClassVar[int] = 4
+    dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        """Reads uint8 [n, H, W, C].
+
+        Raises:
+            DataError: the file changed or is gone.
+        """
+        start, stop, _ = span.indices(len(self))
+        size = math.prod(self.shape[1:])
+        with self.file.open() as file:
+            file.seek(self.offset + start * size)
+            values = file.read(max(0, stop - start) * size)
+        return np.frombuffer(values, np.uint8).reshape(-1, *self.shape[1:])
 
 
 class Arrays(NamedTuple):
-    """Images uint8 [N, H, W, C] and labels int64 [N], -1 where there is none."""
+    """Images uint8 [N, H, W, C] and labels int32 [N], -1 where there is none."""
 
-    images: np.ndarray
+    images: np.ndarray | FileImages
     labels: np.ndarray
 
 
@@ -48,8 +84,10 @@ class ArraySource(Source):
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Yields the images of a range; their place is their index."""
         images, labels = _loaded(self)[split]
-        for index in range(start, min(stop, len(images))):
-            yield Item(f"{split}[{index}]", int(labels[index]), pixels=images[index])
+        stop = min(stop, len(images))
+        for first in range(start, stop, _BLOCK):
+            for index, pixels in enumerate(images[first : min(first + _BLOCK, stop)], first):
+                yield Item(f"{split}[{index}]", int(labels[index]), pixels=pixels)
 
 
 @functools.lru_cache(maxsize=1)
@@ -57,7 +95,7 @@ def _loaded(source: ArraySource) -> dict[str, Arrays]:
     return source.load()
 
 
-def checked_arrays(images: np.ndarray, labels: np.ndarray | None, *, place: str) -> Arrays:
+def checked_arrays(images: np.ndarray | FileImages, labels: np.ndarray | None, *, place: str) -> Arrays:
     """Checks one split's arrays and brings them to their form.
 
     Args:
@@ -73,7 +111,7 @@ def checked_arrays(images: np.ndarray, labels: np.ndarray | None, *, place: str)
             f"{place}: images must be uint8 of shape [N, H, W] or [N, H, W, C]; "
             f"got {images.dtype} of shape {list(images.shape)}."
         )
-    if images.ndim == 3:
+    if isinstance(images, np.ndarray) and images.ndim == 3:
         images = images[..., None]
     if not 1 <= images.shape[-1] <= 4 or 0 in images.shape[1:]:
         raise DataError(
@@ -81,7 +119,7 @@ def checked_arrays(images: np.ndarray, labels: np.ndarray | None, *, place: str)
             f"got shape {list(images.shape)}."
         )
     if labels is None:
-        return Arrays(images, np.full(len(images), -1, np.int64))
+        return Arrays(images, np.full(len(images), -1, np.int32))
     if labels.shape == (len(images), 1):
         labels = labels[:, 0]
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
@@ -97,4 +135,4 @@ def checked_arrays(images: np.ndarray, labels: np.ndarray | None, *, place: str)
                 f"{place}: labels must be class indices from 0 to {MAX_CLASSES - 1}, or -1 for unlabelled; "
                 f"got {wrong}."
             )
-    return Arrays(images, labels.astype(np.int64))
+    return Arrays(images, labels.astype(np.int32))

@@ -32,12 +32,13 @@ class Digits(ArraySource):
 
         bundle = load_digits()
         images = np.round(bundle.images * (255.0 / 16.0)).astype(np.uint8)[..., None]
-        return {"train": Arrays(images, bundle.target.astype(np.int64))}
+        return {"train": Arrays(images, bundle.target.astype(np.int32))}
 
     def digest(self) -> str:
         """Hex digest of the pixels and labels."""
         images, labels = self.load()["train"]
-        return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+        pixels = np.asarray(images).tobytes()
+        return hashlib.sha256(pixels + labels.astype(np.int64).tobytes()).hexdigest()
 
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Digits:

@@ -29,7 +29,7 @@ class Gaussian(ArraySource):
 
     def load(self) -> dict[str, Arrays]:
         """Draws the points of both splits."""
-        unlabelled = np.full(COUNT, -1, np.int64)
+        unlabelled = np.full(COUNT, -1, np.int32)
         return {
             split: Arrays(to_records(draw_points(COUNT, self.seed, part)), unlabelled)
             for part, split in enumerate(("train", "test"))
@@ -39,7 +39,7 @@ class Gaussian(ArraySource):
         """Hex digest of all points."""
         digest = hashlib.sha256()
         for arrays in self.load().values():
-            digest.update(arrays.images.tobytes())
+            digest.update(np.asarray(arrays.images).tobytes())
         return digest.hexdigest()
 
 

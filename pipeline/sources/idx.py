@@ -20,10 +20,11 @@ import numpy as np
 from pipeline.errors import DataError, UsageError
 from pipeline.remote.store import list_files
 from pipeline.remote.urls import Url, url_of
-from pipeline.sources.arrays import MAX_BYTES, MAX_SIDE, Arrays, ArraySource, checked_arrays
+from pipeline.sources.arrays import MAX_BYTES, MAX_SIDE, Arrays, ArraySource, FileImages, checked_arrays
 from pipeline.sources.files import InputFile, digest_of_files
 from ssgan_tf.declare import is_url
 
+_HEAD = 16
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -43,7 +44,7 @@ class Idx(ArraySource):
         loaded = {}
         for split, images, labels in zip(("train", "test"), self.files[::2], self.files[1::2], strict=False):
             loaded[split] = checked_arrays(
-                read_idx(images, dimensions=3),
+                _images_in(images),
                 read_idx(labels, dimensions=1),
                 place=f"{str(images.path)!r} and {labels.path.name!r}",
             )
@@ -86,6 +87,21 @@ def read_idx(file: InputFile, *, dimensions: int) -> np.ndarray:
         relation = "more" if len(values) > count else "fewer"
         raise DataError(f"{bad} it holds {relation} values than the {count} that its header claims.")
     return np.frombuffer(values, np.uint8).reshape(sizes)
+
+
+def _images_in(file: InputFile) -> np.ndarray | FileImages:
+    """The images of a file; on a disk, one that is not packed is left where it is."""
+    if file.remote is not None:
+        return read_idx(file, dimensions=3)
+    with file.open() as raw:
+        head = raw.read(_HEAD)
+    if not head.startswith(bytes((0, 0, 8, 3))) or len(head) < _HEAD:
+        return read_idx(file, dimensions=3)
+    count, height, width = struct.unpack(">3I", head[4:])
+    if _HEAD + count * height * width != file.size or max(height, width) > MAX_SIDE:
+        # says what is wrong
+        return read_idx(file, dimensions=3)
+    return FileImages(file, _HEAD, (count, height, width, 1))
 
 
 def open_source(argument: str, *, data_dir: str | None = None, labels: str | None = None) -> Idx:

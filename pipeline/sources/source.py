@@ -164,7 +164,8 @@ def content_digest(pixels: np.ndarray) -> str:
     channels = pixels.shape[2]
     if channels in (2, 4) and (pixels[..., -1] == 255).all():
         pixels, channels = pixels[..., :-1], channels - 1
-    if channels == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+    # most pictures of colour show it in one row
+    if channels == 3 and all((part[..., :1] == part[..., 1:]).all() for part in (pixels[:1], pixels)):
         pixels = pixels[..., :1]
     return pixel_digest(pixels)
 

@@ -52,9 +52,10 @@ from ssgan_tf.systems.recipe import (
     System,
     Update,
 )
-from ssgan_tf.views import AUTO, KINDS, STRONG, WEAK, kind_for, view
+from ssgan_tf.views import AUTO, KINDS, PHOTOS, STRONG, WEAK, kind_for, view
 
 MATCHING = "feature_matching"
+WHOLE, AVERAGED = "whole", "averaged"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,12 @@ class Settings:
         "what a view may change: digits (no mirror), natural (colour, mirror), colours (the same without the "
         "mirror), none; auto: digits for grey images, colours for others",
         one_of(AUTO, *KINDS),
+    )
+    last_map: str = setting(
+        AUTO,
+        "what the logits see of the classifier's last map: whole, or averaged over its pixels; auto: "
+        "averaged where views are natural or colours",
+        one_of(AUTO, WHOLE, AVERAGED),
     )
     steps: int = setting(6000, "training steps", at_least(1))
     batch_size: int = setting(96, "images of all kinds, each in two views, over all replicas", at_least(1))
@@ -158,7 +165,10 @@ class FewLabels(System):
         """Builds the classifier and, where there is one, the generator."""
         s, classes = self.settings, self.data.num_classes
         shape = (1, self.side, self.side, self.data.image_shape[2])
-        discriminator = StridedClassifier(side=self.side, width=s.width, units=classes, dtype=self.dtype)
+        averaged = s.last_map == AVERAGED or (s.last_map == AUTO and self.kind in PHOTOS)
+        discriminator = StridedClassifier(
+            side=self.side, width=s.width, units=classes, averaged=averaged, dtype=self.dtype
+        )
         discriminator.alignment = Alignment(classes, dtype="float32")
         discriminator(tf.zeros(shape))
         networks: Networks = {"discriminator": discriminator}

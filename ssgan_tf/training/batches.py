@@ -94,7 +94,7 @@ class MemoryBatches:
         with tf.device("/CPU:0"):
             self.images = tf.constant(images)
             self.labels = tf.constant(labels)
-            self.labelled = tf.constant(labelled_rows(labels, streams), tf.int64)
+            self.labelled = tf.constant(labelled_rows(labels, streams), rows_type(len(labels)))
 
     @property
     def count(self) -> int:
@@ -112,7 +112,7 @@ class MemoryBatches:
                 size = rows.shape[0] if rows is not None else self.images.shape[0]
                 index = shuffled_indices(positions, size, seed=self.seed, stream=stream_number(name))
                 if rows is not None:
-                    index = tf.gather(rows, index)
+                    index = tf.cast(tf.gather(rows, index), tf.int64)
                 local = stream.batch_size // step.replicas
                 image = tf.ensure_shape(tf.gather(self.images, index), [local, *self.images.shape[1:]])
                 label = tf.ensure_shape(tf.gather(self.labels, index), [local])
@@ -127,6 +127,11 @@ class MemoryBatches:
             self.images,
             shuffled_indices(positions, self.images.shape[0], seed=self.seed, stream=0),
         )
+
+
+def rows_type(count: int) -> tf.DType:
+    """Returns the smaller type that holds the rows of so many images."""
+    return tf.int32 if count <= tf.int32.max else tf.int64
 
 
 def labelled_rows(labels: np.ndarray, streams: Mapping[str, Stream]) -> np.ndarray:

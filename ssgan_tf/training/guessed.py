@@ -15,7 +15,7 @@ import tensorflow as tf
 from ssgan_tf.errors import DataError
 from ssgan_tf.file_names import GUESSES
 from ssgan_tf.graphs.guesses import why_not_compared
-from ssgan_tf.records import DatasetInfo, read_split
+from ssgan_tf.records import DatasetInfo, read_images
 from ssgan_tf.systems.recipe import System
 from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.whole_files import write_whole
@@ -60,8 +60,8 @@ def labels_to_train_on(
         if path.exists():
             labels = _kept(path, count, info.num_classes)
         else:
-            split = read_split(info, "train")
-            guesses = system.guess(split.images, split.labels, seed)
+            images, own_labels = read_images(info, "train")
+            guesses = system.guess(images, own_labels, seed)
             labels = guesses.labels
             content = io.BytesIO()
             np.save(content, labels, allow_pickle=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssgan_tf.records import DatasetInfo, read_split
+from ssgan_tf.records import DatasetInfo, read_images
 from ssgan_tf.systems.recipe import Stream
 from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.replicas import ReplicaRange
@@ -37,8 +37,8 @@ def open_batches(
     """
     size = info.splits["train"]["count"] * int(np.prod(info.image_shape))
     if size <= memory_limit:
-        split = read_split(info, "train")
-        return MemoryBatches(split.images, split.labels if labels is None else labels, streams, seed)
+        images, own_labels = read_images(info, "train")
+        return MemoryBatches(images, own_labels if labels is None else labels, streams, seed)
     from ssgan_tf.training.streamed_batches import StreamedBatches
 
     return StreamedBatches(info, streams, seed, replicas, labels)

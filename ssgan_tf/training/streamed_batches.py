@@ -2,26 +2,26 @@
 
 The order is by index, so the shards are read at random places: the offset of every record is found in
 one pass at the start (which also checks the checksums), and a step's records are then read, parsed and
-decoded in the background, several steps ahead. Resuming needs no state, and memory holds the offsets
-(20 bytes an image) and the steps in flight, whatever the size of the data set.
+decoded in the background, several steps ahead. Resuming needs no state, and memory holds where records lie
+and their labels (12 bytes an image, 4 more of a labelled one) and the steps in flight, whatever the size of
+the data set.
 """
 
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import DataError
+from ssgan_tf.errors import DamagedData, DataError
 from ssgan_tf.records import DatasetInfo, iterate_records, parse
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Batch, Stream
-from ssgan_tf.tfrecord import LABEL
-from ssgan_tf.training.batches import labelled_rows, shuffled_indices, stream_number
+from ssgan_tf.tfrecord import HEAD, LABEL, TAIL, label_in
+from ssgan_tf.training.batches import labelled_rows, rows_type, shuffled_indices, stream_number
 from ssgan_tf.training.replicas import ReplicaRange
 
 
@@ -55,7 +55,7 @@ class StreamedBatches:
             raise DataError("the training split holds no image.")
         self.other_labels = None if labels is None else tf.constant(labels)
         known = self.index.labels if labels is None else labels
-        self.labelled = tf.constant(labelled_rows(known, streams), tf.int64)
+        self.labelled = tf.constant(labelled_rows(known, streams), rows_type(self.count))
 
     @property
     def count(self) -> int:
@@ -87,7 +87,7 @@ class StreamedBatches:
         size = self.labelled.shape[0] if labelled_only else len(self.index.labels)
         rows = shuffled_indices(positions, size, seed=self.seed, stream=stream)
         if labelled_only:
-            rows = tf.gather(self.labelled, rows)
+            rows = tf.cast(tf.gather(self.labelled, rows), tf.int64)
         serialized = tf.numpy_function(self.index.read, [rows], tf.string, stateful=False)
         parsed = parse(tf.ensure_shape(serialized, [None]), self.shape)
         if self.other_labels is not None:
@@ -123,26 +123,35 @@ class RecordIndex:
     """
 
     def __init__(self, info: DatasetInfo) -> None:
-        # compact arrays: lists of millions of Python numbers would take ten times as much
-        shards, offsets, lengths, labels = array("i"), array("q"), array("i"), array("i")
-        self._files = []
-        for number, path in enumerate(info.shards("train")):
+        sizes = [shard["records"] for shard in info.splits["train"]["shards"]]
+        # room for all of them from the start: what grows is copied, and lists take ten times as much
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self._offsets = np.empty(self._starts[-1], np.int64)
+        self.labels = np.empty(self._starts[-1], np.int32)
+        self._files: list[int] = []
+        self._ends: list[int] = []
+        row = 0
+        for path, stop in zip(info.shards("train"), self._starts[1:].tolist(), strict=True):
             self._files.append(os.open(path, os.O_RDONLY))
+            self._ends.append(path.stat().st_size)
             for offset, payload in iterate_records(path):
-                shards.append(number)
-                offsets.append(offset)
-                lengths.append(len(payload))
-                labels.append(_label(payload))
-        self._shards = np.array(shards, np.int32)
-        self._offsets = np.array(offsets, np.int64)
-        self._lengths = np.array(lengths, np.int32)
-        self.labels = np.array(labels, np.int32)
+                if row < stop:
+                    self._offsets[row], self.labels[row] = offset, _label(payload)
+                row += 1
+            if row != stop:
+                raise DamagedData(f"{path.name!r} does not hold the records that dataset.json says.")
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Reads the records of the given rows, as an object array of bytes."""
+        shards = np.searchsorted(self._starts, rows, side="right") - 1
+        # a record ends where the frame of the next one begins
+        last = rows + 1 == self._starts[shards + 1]
+        following = self._offsets[np.minimum(rows + 1, len(self._offsets) - 1)] - HEAD
+        ends = np.where(last, np.array(self._ends)[shards], following) - TAIL
         records = np.empty(len(rows), object)
-        for i, row in enumerate(rows):
-            records[i] = os.pread(self._files[self._shards[row]], self._lengths[row], self._offsets[row])
+        offsets = self._offsets[rows]
+        for i, (shard, offset, end) in enumerate(zip(shards, offsets.tolist(), ends.tolist(), strict=True)):
+            records[i] = os.pread(self._files[shard], end - offset, offset)
         return records
 
     def __del__(self) -> None:
@@ -151,5 +160,8 @@ class RecordIndex:
 
 
 def _label(payload: bytes) -> int:
+    label = label_in(payload)
+    if label is not None:
+        return label
     example = tf.train.Example.FromString(payload)
     return example.features.feature[LABEL].int64_list.value[0]

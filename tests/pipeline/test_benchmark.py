@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rows_one_by_one import Row, findings_of
 
 from pipeline.benchmark import claims
 from pipeline.benchmark.asked import Asked, check_folder, settle
@@ -25,8 +26,6 @@ from pipeline.benchmark.table import Spread, progress
 from pipeline.benchmark.work import Board, work
 from pipeline.errors import DataError, TrainingDiverged, UsageError
 from pipeline.stages.preprocess.draw import draw
-from pipeline.stages.preprocess.folds import members_of_fold
-from pipeline.stages.preprocess.scan import Scanned
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.workspace import Workspace
 
@@ -114,21 +113,27 @@ def test_labels_that_are_left_are_those_of_the_draw():
     # what is set aside for a promise is not there to be trained on
     aside = DataConfig(folds=0, certify_rate=0.3, validation_rate=0.1, labels_per_class="all")
     items = [
-        Scanned(f"{label}{n:030}", f"{label}{n:030}", f"{label}-{n}", label, 4, 4, 1, "")
+        Row(f"{label}{n:031}", f"{label}-{n}", label)
         for label, count in enumerate(source.counts.values())
         for n in range(count)
     ]
-    there = draw({"train": items}, class_names=source.class_names(), config=aside, seed=0).of("train")
+    there = draw(findings_of({"train": items}), class_names=source.class_names(), config=aside, seed=0).of(
+        "train"
+    )
     assert labels_there(source, aside) == {
         name: sum(m.label == label for m in there) for label, name in enumerate(source.counts)
     }
     folded = labels_there(source, DataConfig(folds=5))
-    groups = {label: [] for label in range(2)}
-    from pipeline.stages.preprocess.members import Member
-
-    for label, count in enumerate(source.counts.values()):
-        groups[label] = [Member(f"{label}-{n}", f"{label}-{n}", label, "train") for n in range(count)]
-    tested = [members_of_fold(groups, fold=fold, folds=5, seed=3) for fold in range(5)]
+    tested = [
+        draw(
+            findings_of({"train": items}),
+            class_names=source.class_names(),
+            config=DataConfig(folds=5, labels_per_class="all"),
+            seed=3,
+            fold=fold,
+        ).of("test")
+        for fold in range(5)
+    ]
     for label, name in enumerate(source.counts):
         most = max(sum(m.label == label for m in members) for members in tested)
         assert folded[name] == source.counts[name] - most

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,18 +17,30 @@ from pipeline.data_schema.gate import check_schema
 from pipeline.data_schema.light import brightness_and_contrast
 from pipeline.data_schema.schema import BINS, infer, read_schema, schema_in
 from pipeline.errors import DataError
-from pipeline.stages.preprocess.scan import Scanned
 from pipeline.terminal import Terminal
 
 NAMES = ("cat", "dog", "owl")
 
 
+class Seen(NamedTuple):
+    """What is known of an image that was looked at."""
+
+    digest: str
+    label: int
+    height: int
+    width: int
+    channels: int
+    brightness: int
+    contrast: int
+    reason: str = ""
+
+
 def rows(count=600, seed=0, classes=3, mean=120, **changes):
-    """Scanned images of some classes, with a label each, whose brightness varies about a mean."""
+    """Images of some classes, with a label each, whose brightness varies about a mean."""
     numbers = np.random.default_rng(seed)
     for number in range(count):
         light = int(np.clip(numbers.normal(mean, 25), 0, 255))
-        row = Scanned(f"{seed}-{number}", "", "", number % classes, 28, 28, 3, "", light, 40)
+        row = Seen(f"{seed}-{number}", number % classes, 28, 28, 3, light, 40)
         yield row._replace(**changes)
 
 

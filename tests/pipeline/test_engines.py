@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -93,6 +94,7 @@ def free_port() -> int:
         ("multi_threading", None, "loses records"),
         ("portable", "runner=x", "--runner says it"),
         ("portable", "job_endpont=localhost:1", r"no option 'job_endpont'. Did you mean 'job_endpoint'\?"),
+        ("flink", "enviroment_type=LOOPBACK", r"Did you mean 'environment_type'\?"),
         ("portable", None, "needs --beam-option job_endpoint=HOST:PORT"),
         ("portable", "job_endpoint=localhost:PORT", "nothing answers at .*localhost:PORT"),
         ("portable", "job_endpoint=localhost", "nothing answers at"),
@@ -162,15 +164,88 @@ def test_a_jar_of_another_version_and_a_cluster_without_workers_are_refused(
 
 @pytest.mark.parametrize(("major", "opened_modules"), [(11, False), (17, True)])
 def test_java_17_is_told_to_open_its_modules(tmp_path, monkeypatch, major, opened_modules):
-    from apache_beam.version import __version__ as beam
-
+    jar = a_jar(tmp_path, monkeypatch)
     monkeypatch.setattr(jars, "_java", lambda launcher, mode: major)
-    jar = tmp_path / f"beam-runners-flink-1.20-job-server-{beam}.jar"
-    jar.touch()
     with opened("flink", options=f"flink_job_server_jar={jar}") as engine:
         said = engine.arguments(3)
     assert "--flink_version=1.20" in said and "--environment_type=LOOPBACK" in said
     assert any(word.startswith("--job_server_jvm_properties=--add-opens=") for word in said) == opened_modules
+
+
+def a_jar(folder, monkeypatch):
+    from apache_beam.version import __version__ as beam
+
+    monkeypatch.setattr(jars, "_java", lambda launcher, mode: 17)
+    jar = folder / f"beam-runners-flink-1.20-job-server-{beam}.jar"
+    jar.touch()
+    return jar
+
+
+def test_options_that_only_the_job_server_knows_pass(tmp_path, monkeypatch):
+    # not far from number_of_worker_harness_threads, and no slip of it
+    options = f"flink_job_server_jar={a_jar(tmp_path, monkeypatch)},number_of_execution_retries=7"
+    with opened("flink", options=options) as engine:
+        assert "--number_of_execution_retries=7" in engine.arguments(3)
+
+
+class MadeJobServer:
+    """Counts job servers that run."""
+
+    begun = ended = 0
+    jar, port = "", 0
+
+    def __init__(self, options):
+        from apache_beam.options.pipeline_options import FlinkRunnerOptions, JobServerOptions
+
+        MadeJobServer.jar = options.view_as(FlinkRunnerOptions).flink_job_server_jar
+        MadeJobServer.port = options.view_as(JobServerOptions).job_port
+
+    def start(self):
+        MadeJobServer.begun += 1
+
+    def stop(self):
+        MadeJobServer.ended += 1
+
+    def path_to_jar(self):
+        return self.jar
+
+
+def test_one_job_server_serves_all_passes_and_ends_with_the_engine(tmp_path, monkeypatch):
+    from apache_beam.runners.portability import flink_runner
+
+    monkeypatch.setattr(flink_runner, "FlinkJarJobServer", MadeJobServer)
+    jar = a_jar(tmp_path, monkeypatch)
+    said = []
+    monkeypatch.setattr(
+        runner,
+        "_pipeline",
+        lambda task, pieces, name, options: (
+            said.append(options.get_all_options()["job_endpoint"])
+            or Made(task, pieces, lambda task, elements: [task(element) for element in elements])
+        ),
+    )
+    with opened("flink", options=f"flink_job_server_jar={jar}") as engine:
+        for name in ("one", "two"):
+            run_pass(Note(tmp_path), cut("train", 9, 2), name=name, scratch=tmp_path, engine=engine)
+        assert (MadeJobServer.begun, MadeJobServer.ended) == (1, 0)
+    assert (MadeJobServer.begun, MadeJobServer.ended) == (1, 1)
+    assert MadeJobServer.jar == str(jar) and said == [f"localhost:{MadeJobServer.port}"] * 2
+
+
+def test_a_job_server_that_does_not_begin_is_one_message(tmp_path, monkeypatch):
+    from apache_beam.runners.portability import flink_runner
+
+    class Dead(MadeJobServer):
+        def start(self):
+            raise RuntimeError("Service failed to start up with error 1")
+
+    monkeypatch.setattr(flink_runner, "FlinkJarJobServer", Dead)
+    jar = a_jar(tmp_path, monkeypatch)
+    with (
+        pytest.raises(UsageError, match=r"job server for flink does not begin: .*error 1; .*java -jar .*jar"),
+        opened("flink", options=f"flink_job_server_jar={jar}") as engine,
+    ):
+        run_pass(Note(tmp_path), cut("train", 9, 2), name="pass", scratch=tmp_path, engine=engine)
 
 
 def test_a_worker_that_lacks_something_says_what(tmp_path, monkeypatch):
@@ -304,6 +379,44 @@ def test_an_engine_that_waits_for_a_dead_worker_is_given_up(tmp_path, monkeypatc
     over.set()
 
 
+def test_a_job_that_is_given_up_is_ended_on_the_cluster_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_USUAL_PATIENCE", watch.Patience(begin=0.3, silent=9, again=9))
+    names, ended, over = [], [], threading.Event()
+
+    class Flink(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            jobs = [
+                {"jid": "01", "name": "another's", "state": "RUNNING"},
+                {"jid": "02", "name": names[0], "state": "RUNNING"},
+                {"jid": "03", "name": names[0], "state": "FINISHED"},
+            ]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"jobs": jobs}).encode())
+
+        def do_PATCH(self):
+            ended.append(self.path)
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    def made(task, pieces, name, options):
+        names.append(options.get_all_options()["job_name"])
+        return Made(task, pieces, lambda task, elements: over.wait(20))
+
+    monkeypatch.setattr(runner, "_pipeline", made)
+    with http.server.HTTPServer(("127.0.0.1", 0), Flink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        engine = Engine("flink", options=(("flink_master", f"127.0.0.1:{server.server_port}"),))
+        with pytest.raises(WorkerLost, match="no worker has begun"):
+            run_pass(Note(tmp_path), cut("train", 9, 2), name="scan", scratch=tmp_path, engine=engine)
+        server.shutdown()
+    over.set()
+    assert names[0].startswith("ganpipe-scan-") and ended == ["/jobs/02?mode=cancel"]
+
+
 def test_an_engine_without_workers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_USUAL_PATIENCE", watch.Patience(begin=0.3, silent=9, again=9))
     over = threading.Event()
@@ -324,6 +437,49 @@ def test_two_attempts_at_one_piece_leave_what_one_does(tmp_path):
         receipt_of(map(str, range(9)))
     )
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+@pytest.mark.timeout(120)
+def test_a_pool_keeps_the_workers_of_two_that_give_them_one_name(monkeypatch):
+    """As two TaskManagers do: the one that is done first must not stop the other's worker."""
+    import grpc
+    from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+
+    from pipeline.beam import external_pool as pools
+
+    begun = []
+
+    class Sleeper(subprocess.Popen):
+        def __init__(self, command, **keywords):
+            super().__init__(["sleep", "60"], **keywords)
+            begun.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Sleeper)
+    server, pool, port = pools.serve("127.0.0.1", 0)
+    # connections of their own
+    channels = [
+        grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
+        for _ in range(2)
+    ]
+    first, second = map(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub, channels)
+    try:
+        for stub in (first, second):
+            stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1"))
+        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert [process.poll() is None for process in begun] == [False, True]
+        # again, by one that has none left
+        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert begun[1].poll() is None
+        second.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+        assert begun[1].poll() is not None
+    finally:
+        pool.close()
+        server.stop(0)
+        for channel in channels:
+            channel.close()
+        for process in begun:
+            process.kill()
+            process.wait()
 
 
 # real engines

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from rows_one_by_one import findings_of
 from test_label_draw import NAMES, labelled, rows
 
 from pipeline.chain.config import load_config
@@ -26,7 +27,7 @@ from pipeline.workspace import METRICS_FILE, PREDICTIONS_FILE, Model, Workspace
 
 def drawn(scanned, fold, folds=5, seed=0, given=None, **config):
     settings = DataConfig(**{"folds": folds, "labels_per_class": "all" if given is None else None, **config})
-    result = draw(scanned, class_names=NAMES, config=settings, seed=seed, given=given, fold=fold)
+    result = draw(findings_of(scanned), class_names=NAMES, config=settings, seed=seed, given=given, fold=fold)
     check_draw(result, NAMES, settings, fold)
     return result
 

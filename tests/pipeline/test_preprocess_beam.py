@@ -105,26 +105,32 @@ def test_other_modes_are_refused(tmp_path):
 
 @pytest.mark.timeout(120)
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_worker_that_is_killed_ends_the_run_with_a_message(tmp_path, workers_find_this_file):
+def test_workers_start_once_and_one_that_is_killed_ends_the_run_with_a_message(
+    tmp_path, workers_find_this_file
+):
     hook = threading.excepthook
-    with pytest.raises(WorkerLost, match="a worker process was killed.*fewer workers") as caught:
-        run(Note(tmp_path, kill=True), "multi_processing")
+    pieces = cut("train", 100, 7)
+    with opened("multi_processing", workers=2) as engine:
+        workers = []
+        for name in ("one", "two"):
+            run_pass(Note(tmp_path), pieces, name=name, scratch=tmp_path, engine=engine)
+            workers.append(engine.pool.ids)
+        assert workers[0] == workers[1] and len(workers[0]) == 2
+        assert [(tmp_path / f"called-{piece.stem}").read_text() for piece in pieces] == ["xx"] * 7
+        with pytest.raises(WorkerLost, match="a worker process was killed.*fewer workers") as caught:
+            run_pass(Note(tmp_path, kill=True), pieces, name="three", scratch=tmp_path, engine=engine)
     # no bug, which is what exit code 1 says
     assert exit_code(caught.value) not in (0, 1)
     assert threading.excepthook is hook
-    workers = [int(file.stem.rsplit("-", 1)[1]) for file in tmp_path.glob("*.alive")]
-    assert workers and not any(alive(worker) for worker in workers)
+    assert not any(alive(worker) for worker in workers[0])
 
 
 @pytest.mark.timeout(120)
 def test_workers_end_with_the_process_that_started_them(tmp_path):
-    waiting = (
-        "import os, threading, time; from pipeline.beam import worker;"
-        "threading.Thread(target=worker._end_with, args=(os.getppid(),)).start(); time.sleep(60)"
-    )
     starting = (
-        "import subprocess, sys, time;"
-        f"print(subprocess.Popen([sys.executable, '-c', {waiting!r}]).pid, flush=True); time.sleep(60)"
+        "import time; from pipeline.beam.pool import WorkerPool;"
+        "pool = WorkerPool().__enter__();"
+        "pool._start(); print(pool.ids[0], flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     driver = subprocess.Popen(
@@ -132,7 +138,6 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     )
     assert driver.stdout is not None
     worker = int(driver.stdout.readline())
-    time.sleep(2)
     assert alive(worker)
     driver.kill()
     driver.wait()

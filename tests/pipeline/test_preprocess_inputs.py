@@ -23,7 +23,7 @@ from pipeline.sources.catalog import open_source
 from pipeline.stages.preprocess import stage as preprocess
 from pipeline.stages.preprocess.accounting import LINES, in_words, total
 from pipeline.stages.preprocess.document import image_shape, sizes_in_words
-from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.findings import Sizes
 from pipeline.stages.preprocess.settings import DataConfig
 from pipeline.terminal import Terminal
 from ssgan_tf import pixels
@@ -118,10 +118,11 @@ def test_images_of_several_sizes_or_of_a_larger_one_become_squares_of_64(tmp_pat
 
 @pytest.mark.parametrize(("side", "expected"), [(64, 64), (65, 64), (224, 64)])
 def test_the_size_of_records_follows_the_images_up_to_64(side, expected):
-    rows = [Scanned("d", "c", "a", 0, side, side, 3, "")]
-    assert image_shape({"train": rows}, size=None, channels=None) == (expected, expected, 3)
-    assert image_shape({"train": rows}, size=96, channels=1) == (96, 96, 1)
-    assert sizes_in_words({"train": rows}) == f"{side} x {side}"
+    sizes = Sizes()
+    sizes.add(np.array([side]), np.array([side]), np.array([3]))
+    assert image_shape(sizes, size=None, channels=None) == (expected, expected, 3)
+    assert image_shape(sizes, size=96, channels=1) == (96, 96, 1)
+    assert sizes_in_words(sizes) == f"{side} x {side}"
 
 
 def test_grey_images_stay_grey_until_one_has_colour(tmp_path):
@@ -331,10 +332,10 @@ def test_an_image_that_changes_between_the_passes_is_noticed(tmp_path, monkeypat
 
     def change_first(*arguments):
         (tmp_path / "in" / "cat" / "0.png").write_bytes(encoded(colours(99)))
-        lay_plans(*arguments)
+        return lay_plans(*arguments)
 
     monkeypatch.setattr(preprocess, "lay_plans", change_first)
-    with pytest.raises(DataError, match="'cat/0.png' changed while it was being read"):
+    with pytest.raises(DataError, match="'folder:.*' changed while it was being read"):
         prepare(tmp_path / "out", tmp_path / "in")
 
 
@@ -393,7 +394,7 @@ def test_a_source_that_grows_while_it_is_read_is_refused_at_the_end(tmp_path, mo
 
     def add_one(*arguments):
         (tmp_path / "in" / "cat" / "new.png").write_bytes(encoded(colours(50)))
-        lay_plans(*arguments)
+        return lay_plans(*arguments)
 
     monkeypatch.setattr(preprocess, "lay_plans", add_one)
     with pytest.raises(DataError, match=r"changed while it was being read\. Run again"):

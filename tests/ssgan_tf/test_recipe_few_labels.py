@@ -51,7 +51,7 @@ def test_aligned_answers_are_weighed_by_the_prior_over_their_mean():
 )
 def test_maps_are_halved_down_to_four_pixels(side, strides):
     assert strides_of(side) == strides
-    network = StridedClassifier(side=side, width=0.25, units=3, dtype="float32")
+    network = StridedClassifier(side=side, width=0.25, units=3, averaged=False, dtype="float32")
     features = network(tf.zeros([1, side, side, 1])).features
     last = -(-side // int(np.prod(strides)))
     assert last == 4 and features.shape == (1, last * last * 4 * 2 ** (len(strides) - 1))

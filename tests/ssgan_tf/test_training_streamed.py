@@ -10,14 +10,23 @@ import tensorflow as tf
 
 from ssgan_tf.errors import DataError
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, shard_name, write_records
+from ssgan_tf.records import (
+    SCHEMA_VERSION,
+    DatasetInfo,
+    example_bytes,
+    iterate_records,
+    shard_name,
+    write_records,
+)
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import DataSpec
+from ssgan_tf.tfrecord import label_in
 from ssgan_tf.training.loop import Loop
 from ssgan_tf.training.open_batches import open_batches
 from ssgan_tf.training.options import LoopOptions
 from ssgan_tf.training.replicas import ReplicaRange
 from ssgan_tf.training.strategy import make_strategy
+from ssgan_tf.training.streamed_batches import RecordIndex
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +182,20 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
         peaks.append(int(out.stdout.split()[-1]))
     # the second holds 220 MB more
     assert peaks[1] - peaks[0] < 20, peaks
+
+
+def test_a_record_s_label_is_found_where_it_lies(prepared):
+    for label in (-1, 0, 127, 128, 99_999):
+        for size in (1, 300, 70_000):
+            record = example_bytes(png=bytes(size), height=8, width=900, channels=1, label=label, key="k")
+            assert label_in(record) == label
+    assert label_in(b"no record at all") is None
+
+
+def test_the_index_holds_twelve_bytes_an_image(prepared):
+    index = RecordIndex(prepared)
+    arrays = [value for value in vars(index).values() if isinstance(value, np.ndarray)]
+    assert sum(array.nbytes for array in arrays) <= 12 * len(index.labels) + 64
+    rows = np.array([0, 599, 5, len(index.labels) - 1, 598])
+    stored = [payload for path in prepared.shards("train") for _, payload in iterate_records(path)]
+    assert index.read(rows).tolist() == [stored[row] for row in rows]

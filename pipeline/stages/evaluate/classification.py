@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.evaluated import ASIDE, CERTIFY, VALIDATION
-from pipeline.stages.evaluate.contents import Contents
+from pipeline.stages.evaluate.contents import BLOCK, Contents, read_labels, read_rows
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.terminal import Terminal
 from pipeline.workspace import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
-    from ssgan_tf.records import DatasetInfo, Split
+    from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.trained import Trained
 
 
@@ -26,8 +27,10 @@ class Outputs(NamedTuple):
     real_scores: np.ndarray
 
 
-def answer(config: EvaluateConfig, trained: Trained, images: np.ndarray, terminal: Terminal) -> Outputs:
-    """Runs the network on record images uint8 [N, H, W, C]."""
+def answer(
+    config: EvaluateConfig, trained: Trained, parts: Iterable[np.ndarray], count: int, terminal: Terminal
+) -> Outputs:
+    """Runs the network on `count` record images, uint8 [n, H, W, C] each part; holds a batch of them."""
     import tensorflow as tf
 
     from ssgan_tf.savedmodel import in_float32
@@ -40,25 +43,49 @@ def answer(config: EvaluateConfig, trained: Trained, images: np.ndarray, termina
         return system.class_logits(networks, batch), system.real_score(networks, batch)
 
     logits, scores = [], []
-    with terminal.progress(f"evaluate {trained.record.recipe}", len(images)) as progress:
-        for start in range(0, len(images), config.batch_size):
-            batch = images[start : start + config.batch_size]
+    done = 0
+    with terminal.progress(f"evaluate {trained.record.recipe}", count) as progress:
+        for batch in _batches(parts, config.batch_size):
             batch_logits, batch_scores = outputs(tf.constant(batch))
-            logits.append(batch_logits.numpy())
-            scores.append(batch_scores.numpy())
-            progress.update(start + len(batch))
-    return Outputs(np.concatenate(logits).astype(np.float32), np.concatenate(scores).astype(np.float32))
+            logits.append(batch_logits.numpy().astype(np.float32))
+            scores.append(batch_scores.numpy().astype(np.float32))
+            done += len(batch)
+            progress.update(done)
+    return Outputs(np.concatenate(logits), np.concatenate(scores))
+
+
+def _batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    waiting: list[np.ndarray] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part)
+        while count >= size:
+            together = np.concatenate(waiting) if len(waiting) > 1 else waiting[0]
+            yield together[:size]
+            waiting, count = [together[size:]], count - size
+    if count:
+        yield np.concatenate(waiting)
 
 
 def of_split(
-    config: EvaluateConfig, trained: Trained, split: Split, contents: Contents, terminal: Terminal
+    config: EvaluateConfig, trained: Trained, info: DatasetInfo, contents: Contents, terminal: Terminal
 ) -> dict[str, np.ndarray]:
     """Answers the split that is tested on; returns what `predictions.npz` holds of it."""
-    found = answer(config, trained, split.images, terminal)
+    from ssgan_tf.records import iterate_split
+
+    keys: list[np.ndarray] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for part in iterate_split(info, config.split, BLOCK):
+            keys.append(np.array(part.keys))
+            yield part.images
+
+    found = answer(config, trained, images(), len(contents.labels), terminal)
     return {
-        "keys": np.array(split.keys),
-        "digests": contents.digests,
-        "labels": split.labels,
+        "keys": np.concatenate(keys),
+        "digests": contents.digests.astype(np.str_),
+        "labels": contents.labels,
         "logits": found.logits,
         "real_scores": found.real_scores,
     }
@@ -77,17 +104,14 @@ def of_splits_aside(
     Raises:
         DataError: an image is in the training split too, or in two of the splits that are held out.
     """
-    from ssgan_tf.records import read_split
-
     found: dict[str, np.ndarray] = {}
     before: dict[str, np.ndarray] = {"train": training.sources}
     if info.splits.get(config.split, {}).get("count"):
-        before[config.split] = _sources(read_split(info, config.split))
+        before[config.split] = read_labels(info, config.split)[1]
     for name in (VALIDATION, CERTIFY):
         if name == config.split or not info.splits.get(name, {}).get("count"):
             continue
-        split = read_split(info, name)
-        sources = _sources(split)
+        labels, sources = read_labels(info, name)
         for other, theirs in before.items():
             if common := int(np.isin(sources, theirs).sum()):
                 raise DataError(
@@ -97,16 +121,12 @@ def of_splits_aside(
                 )
         before[name] = sources
         _, first = np.unique(sources, return_index=True)
-        rows = np.sort(first[split.labels[first] >= 0])
+        rows = np.sort(first[labels[first] >= 0])
         if len(rows):
-            found[ASIDE.format(name, "labels")] = split.labels[rows]
-            found[ASIDE.format(name, "logits")] = answer(config, trained, split.images[rows], terminal).logits
+            found[ASIDE.format(name, "labels")] = labels[rows]
+            images = read_rows(info, name, rows)
+            found[ASIDE.format(name, "logits")] = answer(config, trained, images, len(rows), terminal).logits
     return found
-
-
-def _sources(split: Split) -> np.ndarray:
-    # a key is the digest of the source's pixels, with a number behind a dot for copies
-    return np.array([key.partition(".")[0] for key in split.keys])
 
 
 def save(output: Path, stored: dict[str, np.ndarray]) -> None:

@@ -68,7 +68,8 @@ def _parts(contents: Contents, count: int, seed: int) -> tuple[np.ndarray, np.nd
     return first, rest[free]
 
 
-def _hash(digest: str, seed: int) -> int:
+def _hash(digest: str | bytes, seed: int) -> int:
     key = hashlib.sha256(str(seed).encode()).digest()
-    hashed = hashlib.blake2b(digest.encode(), key=key, person=b"comparison", digest_size=7)
+    text = digest if isinstance(digest, bytes) else digest.encode()
+    hashed = hashlib.blake2b(text, key=key, person=b"comparison", digest_size=7)
     return int.from_bytes(hashed.digest(), "big")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ssgan_tf.records import DatasetInfo, Split
 
 BLOCK = 512
+_DIGEST = "S32"
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Contents:
     """Of each record of a split.
 
     Attributes:
-        digests: of the record's pixels, text [N].
+        digests: of the record's pixels, ASCII in bytes [N]: a quarter of what text takes.
         labels: int32 [N], -1 where unlabelled.
-        sources: of the pixels that the source gave, before they were brought to the record's size, text [N].
+        sources: as `digests`, of the pixels that the source gave, before they came to the record's size.
     """
 
     digests: np.ndarray
@@ -34,14 +35,18 @@ class Contents:
     @classmethod
     def of(cls, parts: Iterable[Split]) -> Contents:
         """Digests images block by block."""
-        digests: list[str] = []
-        labels, sources = [np.empty(0, np.int32)], []
+        digests, labels, sources = [np.empty(0, _DIGEST)], [np.empty(0, np.int32)], [np.empty(0, _DIGEST)]
         for part in parts:
-            digests += map(pixel_digest, part.images)
+            digests.append(np.array(list(map(pixel_digest, part.images)), _DIGEST))
             labels.append(part.labels)
-            # a key is the digest of the source's pixels, with a number behind a dot for copies
-            sources += [key.partition(".")[0] for key in part.keys]
-        return cls(np.array(digests, "U32"), np.concatenate(labels), np.array(sources, "U"))
+            sources.append(sources_in(part.keys))
+        return cls(*map(np.concatenate, (digests, labels, sources)))
+
+
+def sources_in(keys: Iterable[str]) -> np.ndarray:
+    """Returns the digests of the source's pixels that some keys hold, as `Contents.sources`."""
+    # a key is that digest, with a number behind a dot for copies
+    return np.array([key.partition(".")[0] for key in keys], _DIGEST)
 
 
 def read_contents(info: DatasetInfo, split: str) -> Contents:
@@ -74,6 +79,35 @@ def count_alike(held_out: Contents, training: Contents, split: str) -> int:
     return int(np.isin(held_out.digests, training.digests).sum())
 
 
+def read_labels(info: DatasetInfo, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads labels int32 [N] and `Contents.sources` of a split, without decoding its images."""
+    from ssgan_tf.records import iterate_labels
+
+    count = info.splits[split]["count"]
+    labels, sources = np.empty(count, np.int32), np.empty(count, _DIGEST)
+    for at, (key, label, _) in enumerate(iterate_labels(info, split)):
+        labels[at], sources[at] = label, key.partition(".")[0].encode()
+    return labels, sources
+
+
+def read_rows(info: DatasetInfo, split: str, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the images uint8 [n, H, W, C] at some rows of a split, which ascend, some at a time.
+
+    Raises:
+        DataError: a shard is missing or damaged.
+    """
+    from ssgan_tf.records import iterate_split
+
+    start = 0
+    for part in iterate_split(info, split, BLOCK):
+        low, high = np.searchsorted(rows, (start, start + len(part.images)))
+        if high > low:
+            yield part.images[rows[low:high] - start]
+        start += len(part.images)
+        if high == len(rows):
+            return
+
+
 def select(info: DatasetInfo, split: str, positions: np.ndarray) -> np.ndarray:
     """Reads the images at some positions of a split, in that order, at most 32 pixels a side.
 
@@ -81,14 +115,7 @@ def select(info: DatasetInfo, split: str, positions: np.ndarray) -> np.ndarray:
         DataError: a shard is missing or damaged.
     """
     from ssgan_tf.metrics.judge import reduced
-    from ssgan_tf.records import iterate_split
 
-    wanted = np.sort(positions)
-    parts, start = [], 0
-    for part in iterate_split(info, split, BLOCK):
-        low, high = np.searchsorted(wanted, (start, start + len(part.images)))
-        if high > low:
-            parts.append(reduced(part.images[wanted[low:high] - start]))
-        start += len(part.images)
-    images = np.concatenate(parts)
+    wanted = np.unique(positions)
+    images = np.concatenate([reduced(part) for part in read_rows(info, split, wanted)])
     return images[np.searchsorted(wanted, positions)]

@@ -12,11 +12,12 @@ from pipeline.images.conversion import as_decodable, png_file
 from pipeline.images.headers import read_header
 from pipeline.images.rejected import Rejected
 from pipeline.sources.catalog import open_source
+from pipeline.stages.evaluate.contents import Contents, read_rows
 from pipeline.stages.evaluate.settings import EvaluateConfig
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
-    from ssgan_tf.records import DatasetInfo, Split
+    from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.trained import Trained
 
 MOST = 2000
@@ -67,7 +68,7 @@ def read_foreign(spec: str, data: DatasetInfo) -> np.ndarray:
 
 
 def of_foreign(
-    config: EvaluateConfig, trained: Trained, info: DatasetInfo, split: Split | None, terminal: Terminal
+    config: EvaluateConfig, trained: Trained, info: DatasetInfo, contents: Contents | None, terminal: Terminal
 ) -> dict[str, Any]:
     """Scores of foreign and of held-out images; returns what `predictions.npz` holds of them.
 
@@ -85,18 +86,20 @@ def of_foreign(
     foreign = read_foreign(config.foreign, info)
     system, networks = in_float32(trained)
     reference = make_reference(info, system, networks, 1.0)
-    if split is None or not reference.score:
+    if contents is None or not reference.score:
         raise DataError(
             f"--foreign needs a split {config.split!r} of {FEWEST_FAMILIAR} or more images to compare with."
         )
-    held_out = split.images
+    count, first = len(contents.labels), 0
     if reference.split == config.split:
-        rest = len(reference.features) if len(held_out) >= 2 * len(reference.features) else reference.bank
-        held_out = held_out[rest:]
+        first = len(reference.features) if count >= 2 * len(reference.features) else reference.bank
+    rows = np.arange(first, max(first, count))
+    held_out = list(read_rows(info, config.split, rows[:MOST]))
+    familiar = np.concatenate(held_out) if held_out else np.zeros((0, *info.image_shape), np.uint8)
     near = reference.features[: reference.bank]
-    terminal.say(f"{len(foreign):,} images of {config.foreign} against {len(held_out):,} that are held out")
+    terminal.say(f"{len(foreign):,} images of {config.foreign} against {len(rows):,} that are held out")
     stored = {"foreign_chosen": np.array(reference.score), "foreign_source": np.array(config.foreign)}
-    for name, images in (("familiar", held_out[:MOST]), ("foreign", foreign)):
+    for name, images in (("familiar", familiar), ("foreign", foreign)):
         scores = all_scores(look(system, networks, images), near)
         stored[f"{name}_scores"] = np.stack([scores[score] for score in SCORES])
     return stored

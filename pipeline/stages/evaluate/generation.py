@@ -20,7 +20,7 @@ from pipeline.terminal import Terminal
 if TYPE_CHECKING:
     from ssgan_tf.metrics.figures import Figure
     from ssgan_tf.metrics.judge import Judge
-    from ssgan_tf.records import DatasetInfo, Split
+    from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.trained import Trained
 
 LATENT_SEED = 1
@@ -47,13 +47,12 @@ class GenerationInputs:
         config: EvaluateConfig,
         trained: Trained,
         info: DatasetInfo,
-        held_out: Split | None,
         contents: Contents | None,
         training: Contents,
         terminal: Terminal,
     ) -> None:
         self._config, self._trained, self._info, self._terminal = config, trained, info, terminal
-        self._held_out, self._contents, self._training = held_out, contents, training
+        self._contents, self._training = contents, training
         self.class_names: Sequence[str] = info.class_names
         self.samples = affordable(config.samples, info.image_shape)
 
@@ -149,11 +148,7 @@ class GenerationInputs:
 
     @cached_property
     def _real(self) -> np.ndarray:
-        from ssgan_tf.metrics.judge import reduced
-
-        positions = self._comparison.real
-        assert self._held_out is not None
-        return reduced(self._held_out.images[positions])
+        return select(self._info, self._config.split, self._comparison.real)
 
     @cached_property
     def _from_training(self) -> np.ndarray:
@@ -163,15 +158,14 @@ class GenerationInputs:
 
     @cached_property
     def _judge(self) -> Judge | None:
-        from ssgan_tf.metrics.judge import judge_steps, reduced, train_judge
+        from ssgan_tf.metrics.judge import judge_steps, train_judge
 
         drawn = self._comparison
-        assert self._held_out is not None
-        pictures = [
-            self._from_training[len(drawn.training) :],
-            reduced(self._held_out.images[drawn.judge_held_out]),
-        ]
-        truths = [self._training.labels[drawn.judge_training], self._held_out.labels[drawn.judge_held_out]]
+        assert self._contents is not None
+        pictures = [self._from_training[len(drawn.training) :]]
+        if len(drawn.judge_held_out):
+            pictures.append(select(self._info, self._config.split, drawn.judge_held_out))
+        truths = [self._training.labels[drawn.judge_training], self._contents.labels[drawn.judge_held_out]]
         images, labels = np.concatenate(pictures), np.concatenate(truths)
         if not (steps := judge_steps(labels)):
             return None

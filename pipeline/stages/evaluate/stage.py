@@ -20,7 +20,8 @@ from pipeline.terminal import Terminal
 from pipeline.workspace import METRICS_FILE, SAMPLES_FILE
 
 if TYPE_CHECKING:
-    from ssgan_tf.records import DatasetInfo, Split
+    from pipeline.stages.evaluate.contents import Contents
+    from ssgan_tf.records import DatasetInfo
 
 SAMPLE_SEED = 1
 PICTURED = 512
@@ -61,7 +62,7 @@ def run(
     """
     from pipeline.evaluated import stored_answers
     from pipeline.stages.evaluate.classification import of_split, of_splits_aside, save
-    from pipeline.stages.evaluate.contents import Contents, count_alike, read_contents
+    from pipeline.stages.evaluate.contents import count_alike, read_contents
     from pipeline.stages.evaluate.foreign import of_foreign
     from pipeline.stages.evaluate.generation import GenerationInputs
     from pipeline.stages.evaluate.pooled import PooledAnswers
@@ -75,23 +76,23 @@ def run(
     trained = load_trained(model, info)
     classifies = trained.system.classifier is not None
     pooled = PooledAnswers(trained, folds) if classifies and folds else None
-    split = _held_out(info, config.split, needed=classifies) if pooled is None else None
+    contents = _held_out(info, config.split, needed=classifies) if pooled is None else None
     training = read_contents(info, "train")
-    contents = Contents.of([split]) if split else None
     made_from = {"model": model_digest, "data": data_digest}
     metrics: dict[str, Any] = {
         "recipe": trained.record.recipe,
-        "split": config.split if split else None,
+        "split": config.split if contents else None,
         "step": trained.step,
         "made_from": {name: digest for name, digest in made_from.items() if digest},
     }
-    if split and contents:
+    if contents:
         alike = count_alike(contents, training, config.split)
         metrics |= {"images_in_training": 0, "images_like_training": alike}
         if alike:
             terminal.warn(
-                f"{alike} of {len(split.images)} images of split {config.split} look the same as a training "
-                "image at this size, though their files differ; a larger --image-size tells them apart."
+                f"{alike} of {len(contents.labels)} images of split {config.split} look the same as a "
+                "training image at this size, though their files differ; a larger --image-size tells them "
+                "apart."
             )
     descriptions: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
@@ -100,14 +101,14 @@ def run(
         stored = pooled.stored
         metrics |= {"images_in_training": 0, "images_like_training": pooled.like_training}
         metrics["cross_fitted"] = pooled.summary
-    if split and contents and classifies:
-        stored = of_split(config, trained, split, contents, terminal)
+    if contents and classifies:
+        stored = of_split(config, trained, info, contents, terminal)
     if stored:
         if fold is None:
             stored = stored | of_splits_aside(config, trained, info, training, terminal)
             stored |= slices_of(data, stored["keys"].tolist())
             if config.foreign:
-                stored = stored | of_foreign(config, trained, info, split, terminal)
+                stored = stored | of_foreign(config, trained, info, contents, terminal)
         save(output, stored)
         asked = {} if fold is not None else config.asked
         answers = stored_answers(
@@ -128,7 +129,7 @@ def run(
         descriptions += described
         left_out |= missed
     if trained.system.generator is not None and config.samples and fold is None:
-        generated = GenerationInputs(config, trained, info, split, contents, training, terminal)
+        generated = GenerationInputs(config, trained, info, contents, training, terminal)
         figures, missed = evaluate(GENERATION, generated)
         metrics[GENERATION], described = document(GENERATION, figures)
         descriptions += described
@@ -146,12 +147,12 @@ def run(
     return metrics
 
 
-def _held_out(info: DatasetInfo, name: str, *, needed: bool) -> Split | None:
-    """The split; None where there is none and only samples are looked at."""
-    from ssgan_tf.records import read_split
+def _held_out(info: DatasetInfo, name: str, *, needed: bool) -> Contents | None:
+    """What is in the split; None where there is none and only samples are looked at."""
+    from pipeline.stages.evaluate.contents import read_contents
 
     if info.splits.get(name, {}).get("count"):
-        return read_split(info, name)
+        return read_contents(info, name)
     if needed:
         raise DataError(f"split {name!r} of {str(info.folder)!r} holds no image.")
     return None

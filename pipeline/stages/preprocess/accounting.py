@@ -1,6 +1,6 @@
 """What became of every file: read, skipped, of a format that is not read, or no image.
 
-    account = account_of(scanned, source.aside())
+    account = account_of(findings, source.aside())
     account["files"] == account["read"] + the sums of its three lists
 
 It holds names, so it stands in the provenance, which training does not open.
@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipeline.errors import DataError
 from pipeline.images.formats import NO_PICTURES
 from pipeline.sources.source import Aside
-from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.findings import Findings
 
 SHOWN = 5
 LINES = 6
@@ -32,13 +34,11 @@ def check_strict(aside: Sequence[Aside] | None) -> None:
             raise DataError(f"image {row.first[0]!r} cannot be used: {row.kind} is not read; {row.advice}.")
 
 
-def account_of(
-    scanned: Mapping[str, Sequence[Scanned]], aside: Sequence[Aside] | None
-) -> dict[str, Any] | None:
+def account_of(findings: Findings, aside: Sequence[Aside] | None) -> dict[str, Any] | None:
     """Counts the files of a folder.
 
     Args:
-        scanned: findings of each source split.
+        findings: of its images.
         aside: what is no item of the source; None where its items are no files of a folder.
 
     Returns:
@@ -48,13 +48,11 @@ def account_of(
     """
     if aside is None:
         return None
-    rows = [row for rows in scanned.values() for row in rows]
-    read = [row for row in rows if not row.reason]
-    with_label = sum(row.label >= 0 for row in read)
+    read = int(np.count_nonzero(findings.usable))
+    with_label = int(np.count_nonzero(findings.usable & (findings.labels >= 0)))
     places: dict[str, list[str]] = {}
-    for row in rows:
-        if row.reason:
-            places.setdefault(row.reason, []).append(row.place)
+    for row in findings.rejected:
+        places.setdefault(row.reason, []).append(row.place)
     skipped = [
         {"kind": reason, "count": len(found), "first": sorted(found)[:SHOWN]}
         for reason, found in sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -64,10 +62,10 @@ def account_of(
         for row in aside
     ]
     return {
-        "files": len(rows) + sum(row.count for row in aside),
-        "read": len(read),
+        "files": len(findings.labels) + sum(row.count for row in aside),
+        "read": read,
         "with_label": with_label,
-        "without_label": len(read) - with_label,
+        "without_label": read - with_label,
         "skipped": skipped,
         "not_supported": [row for row in beside if row["advice"]],
         "not_images": [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pipeline.errors import DataError
 from pipeline.stages.preprocess.draw import Draw
 from pipeline.stages.preprocess.settings import DataConfig
@@ -19,21 +21,22 @@ def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig, fold
     Raises:
         DataError: one class only, no labelled image left for training, or none for the test split.
     """
-    classes = {m.label for m in drawn.everyone() if m.label >= 0}
-    if not any(m.label >= 0 for m in drawn.own("train")):
+    members = drawn.members
+    has_label = members.usable & (members.labels >= 0)
+    in_train = has_label & members.own("train")
+    if not in_train.any():
         return
+    classes = set(np.flatnonzero(np.bincount(members.labels[has_label])).tolist())
     if len(classes) == 1:
         raise DataError(
             f"all labelled images are of one class, {class_names[classes.pop()]!r}: there is nothing to tell "
             "apart. Add images of another class; for a generator alone give the images without labels (right "
             "in the folder or in a sub-folder 'unlabelled', not in a class folder)."
         )
-    per_class = {
-        label: sum(m.label == label and not m.contradicted for m in drawn.own("train")) for label in classes
-    }
-    few = max(per_class.values()) < 2
+    few = np.bincount(members.labels[in_train & ~members.contradicted]).max(initial=0) < 2
     counts = "Each class has one labelled image. " if few else ""
-    labelled = {m.label for m in drawn.of("train") if m.labelled}
+    kept = members.labels[members.going_to("train") & members.labelled]
+    labelled = set(np.flatnonzero(np.bincount(kept)).tolist())
     if not labelled:
         raise DataError(f"no labelled image is left for training. {counts}Label more images of each class.")
     if len(labelled) == 1:
@@ -42,13 +45,13 @@ def check_draw(drawn: Draw, class_names: Sequence[str], config: DataConfig, fold
             "nothing to tell apart. Label images of another class."
         )
     if config.fold_count:
-        if fold is not None and not drawn.of("test"):
+        if fold is not None and not members.going_to("test").any():
             raise DataError(
                 f"no labelled image is left for the test split of fold {fold} of {config.fold_count}. "
                 f"{counts}Say --folds 2, or label more images."
             )
         return
-    if config.test_rate and not drawn.of("test"):
+    if config.test_rate and not members.going_to("test").any():
         if config.labelled_keys:
             raise DataError(
                 "data.labelled_keys leaves no labelled image to test on. Say --folds 5, which tests each of "

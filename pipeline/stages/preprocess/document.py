@@ -18,19 +18,18 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.stages.preprocess.draw import Draw
+from pipeline.stages.preprocess.findings import Sizes
+from pipeline.stages.preprocess.left_out import LeftOut
 from pipeline.stages.preprocess.members import labelled_digest
-from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.scan import DEFAULT_SIDE
 from ssgan_tf.file_names import DATASET
 from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import write_whole
 
 SPLITS = ("train", "test", "validation", "certify")
-DEFAULT_SIDE = 64
 
 
-def image_shape(
-    scanned: Mapping[str, Sequence[Scanned]], *, size: int | None, channels: int | None
-) -> tuple[int, int, int]:
+def image_shape(sizes: Sizes, *, size: int | None, channels: int | None) -> tuple[int, int, int]:
     """Returns the records' (H, W, C): as asked for, else as the source has them, within `DEFAULT_SIDE`.
 
     Images of several sizes, or of a larger one, become squares of 64 pixels where nothing else is asked for:
@@ -39,25 +38,22 @@ def image_shape(
     Raises:
         DataError: the source has no usable image.
     """
-    usable = [row for rows in scanned.values() for row in rows if not row.reason]
     if channels is None:
-        channels = 1 if all(row.channels <= 2 for row in usable) else 3
+        channels = 1 if sizes.grey else 3
     if size is not None:
         return size, size, channels
-    if not usable:
+    if not sizes.any:
         raise DataError("the source has no usable image, so its size is not known.")
-    sizes = {(row.height, row.width) for row in usable}
-    height, width = max(sizes)
-    if len(sizes) > 1 or max(height, width) > DEFAULT_SIDE:
+    height, width = sizes.highest
+    if sizes.several or max(height, width) > DEFAULT_SIDE:
         return DEFAULT_SIDE, DEFAULT_SIDE, channels
     return height, width, channels
 
 
-def sizes_in_words(scanned: Mapping[str, Sequence[Scanned]]) -> str:
+def sizes_in_words(sizes: Sizes) -> str:
     """Says which sizes the source's images have, as height x width."""
-    sizes = {(row.height, row.width) for rows in scanned.values() for row in rows if not row.reason}
-    smallest, largest = (f"{h} x {w}" for h, w in (min(sizes, key=math.prod), max(sizes, key=math.prod)))
-    return smallest if len(sizes) == 1 else f"{smallest} to {largest}"
+    smallest, largest = (f"{h} x {w}" for h, w in (sizes.smallest, sizes.largest))
+    return f"{smallest} to {largest}" if sizes.several else smallest
 
 
 def dataset_document(
@@ -89,16 +85,17 @@ def dataset_document(
     """
     from ssgan_tf.records import SCHEMA_VERSION
 
+    members = drawn.members
     splits: dict[str, Any] = {}
     for split in SPLITS:
         if split in shards:
-            members = drawn.of(split)
+            there = members.going_to(split)
             splits[split] = {
-                "count": len(members),
-                "labelled": sum(m.labelled for m in members),
+                "count": int(np.count_nonzero(there)),
+                "labelled": int(np.count_nonzero(there & members.labelled)),
                 "shards": list(shards[split]),
             }
-    train = drawn.of("train")
+    labelled = members.going_to("train") & members.labelled
     return {
         "schema_version": SCHEMA_VERSION,
         "source": {"name": source},
@@ -106,12 +103,12 @@ def dataset_document(
         **asdict(framing),
         "class_names": list(class_names),
         "splits": splits,
-        "labels_per_class": _counts([m.label for m in train if m.labelled], class_names),
+        "labels_per_class": _counts(members.labels[labelled], class_names),
         "pixels": _statistics(histogram),
-        "duplicates": {"across_splits": len(drawn.duplicates)},
-        "rejected": len(drawn.rejected),
+        "duplicates": {"across_splits": int(np.count_nonzero(members.duplicate))},
+        "rejected": drawn.rejected_count,
         "seed": seed,
-        "labelled_digest": labelled_digest(train),
+        "labelled_digest": labelled_digest(members),
         "draw": {"method": drawn.method} | ({"folds": folds, "fold": fold} if folds else {}),
     }
 
@@ -122,6 +119,7 @@ def provenance_document(
     digest: str,
     class_names: Sequence[str],
     drawn: Draw,
+    left_out: LeftOut,
     account: Mapping[str, Any] | None = None,
     no_slices: str = "",
 ) -> dict[str, Any]:
@@ -132,28 +130,29 @@ def provenance_document(
         digest: of the source.
         class_names: names of the classes.
         drawn: the draw.
+        left_out: the images that are not used, or not as they could be, by their places.
         account: what became of every file, of a source that is a folder.
         no_slices: which columns of the label file are not kept, and why.
     """
-    everyone = drawn.everyone()
+    members = drawn.members
     groups: dict[str, list[dict[str, str]]] = {}
-    for member in sorted(drawn.contradicted, key=lambda m: (m.digest, m.own, m.place)):
-        entry = {"place": member.place, "class": class_names[member.label]}
+    for member, place in sorted(left_out.contradicted, key=lambda row: (row[0].digest, row[0].own, row[1])):
+        entry = {"place": place, "class": class_names[member.label]}
         groups.setdefault(member.digest, []).append(entry)
     return {
         "source": {"name": source, "digest": digest},
-        "class_histogram": _counts([m.label for m in everyone if m.label >= 0], class_names),
+        "class_histogram": _counts(members.labels[members.usable & (members.labels >= 0)], class_names),
         "draw": {"method": drawn.method, "thresholds": drawn.thresholds},
-        "duplicates": sorted(member.place for member in drawn.duplicates),
+        "duplicates": left_out.duplicates,
         "contradicted": list(groups.values()),
-        "rejected": [{"place": place, "reason": reason} for place, reason in drawn.rejected],
+        "rejected": [{"place": place, "reason": reason} for place, reason in left_out.rejected],
         "files": account,
         "no_slices": no_slices,
     }
 
 
-def _counts(labels: Sequence[int], class_names: Sequence[str]) -> dict[str, int]:
-    counts = np.bincount(np.array(labels, np.int64), minlength=len(class_names))
+def _counts(labels: np.ndarray, class_names: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(class_names))
     return dict(zip(class_names, counts.tolist(), strict=True))
 
 

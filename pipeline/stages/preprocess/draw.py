@@ -18,14 +18,16 @@ What the withheld labels can do:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pipeline.errors import DataError, UsageError
-from pipeline.stages.preprocess.folds import alone, members_of_fold
+from pipeline.stages.preprocess.findings import Findings, Rejected
+from pipeline.stages.preprocess.folds import alone, rows_of_fold
 from pipeline.stages.preprocess.given import HELD_OUT, Given, check_keys
-from pipeline.stages.preprocess.members import Member, in_hashed_order, mark_contradictions, members_of
-from pipeline.stages.preprocess.scan import Scanned
+from pipeline.stages.preprocess.members import Member, Members, keyed_hash, rows_where
 from pipeline.stages.preprocess.settings import DataConfig
 
 _NOTHING_GIVEN = Given(frozenset())
@@ -36,35 +38,31 @@ class Draw:
     """What was drawn.
 
     Attributes:
-        members: the usable and the rejected items (None) of each source split, in the source's order.
-        rejected: place and reason of each item that cannot be used.
-        duplicates: images that left the training split because their pixels are in another one.
-        contradicted: images whose pixels stand under two labels; neither labelled nor tested on.
+        members: the images, and where each goes. A `duplicate` left its split because its pixels are in
+            another one; one that is `contradicted` is neither labelled nor tested on.
+        rejected: the items that cannot be used.
+        left_out: rows that are not used for a reason of their whole split, and the reason.
         method: how labels were chosen: "per class", "rate", "all", "given" or "none".
         thresholds: class name to the largest keyed hash taken, in hex; empty unless labels were withheld
             by their hash.
         notes: what a user should know, in sentences.
     """
 
-    members: dict[str, list[Member | None]]
-    rejected: list[tuple[str, str]] = field(default_factory=list)
-    duplicates: list[Member] = field(default_factory=list)
-    contradicted: list[Member] = field(default_factory=list)
+    members: Members
+    rejected: list[Rejected] = field(default_factory=list)
+    left_out: list[tuple[np.ndarray, str]] = field(default_factory=list)
     method: str = "none"
     thresholds: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def everyone(self) -> list[Member]:
-        """Returns all usable images."""
-        return [m for rows in self.members.values() for m in rows if m is not None]
-
-    def own(self, split: str) -> list[Member]:
-        """Returns the usable images of a source split."""
-        return [m for m in self.members.get(split, []) if m is not None]
-
     def of(self, output: str) -> list[Member]:
-        """Returns the members of an output split."""
-        return [m for m in self.everyone() if m.output == output]
+        """Looks at the images of an output split, one by one."""
+        return self.members.view(self.members.going_to(output))
+
+    @property
+    def rejected_count(self) -> int:
+        """How many items are not used."""
+        return len(self.rejected) + sum(len(rows) for rows, _ in self.left_out)
 
 
 def share(rate: float, count: int) -> int:
@@ -75,7 +73,7 @@ def share(rate: float, count: int) -> int:
 
 
 def draw(
-    scanned: Mapping[str, Sequence[Scanned]],
+    findings: Findings,
     *,
     class_names: Sequence[str],
     config: DataConfig,
@@ -88,8 +86,8 @@ def draw(
     Where the draw has folds, a fold tests on its share of the labelled images, and the whole on none.
 
     Args:
-        scanned: findings of each source split ("train", and "test", "validation" or "certify" if the source
-            has them).
+        findings: of each source split ("train", and "test", "validation" or "certify" if the source has
+            them).
         class_names: names of the classes.
         config: labels_per_class (None, with no labeled_rate either: all), labeled_rate, test_rate,
             folds, validation_rate and certify_rate.
@@ -102,12 +100,11 @@ def draw(
             and also test images of the source's own or given ones.
         UsageError: labels are given and also asked for by number or rate.
     """
-    result = Draw({split: members_of(split, rows) for split, rows in scanned.items()})
-    result.rejected = [(row.place, row.reason) for rows in scanned.values() for row in rows if row.reason]
-    result.contradicted = mark_contradictions(result.everyone())
-    train = result.own("train")
-    if not train:
-        first = min(result.rejected, default=None)
+    members = Members(findings)
+    result = Draw(members, rejected=list(findings.rejected))
+    train = members.own("train")
+    if not train.any():
+        first = min(((one.place, one.reason) for one in result.rejected), default=None)
         reason = f"; the first: {first[0]!r}: {first[1]}" if first else ""
         raise DataError(f"the source has no usable training image{reason}.")
     if given is not None and (config.labels_per_class is not None or config.labeled_rate is not None):
@@ -125,81 +122,79 @@ def draw(
         elif given is not None and given.names(split):
             raise DataError(f"data.labelled_keys names images for the {split} split; the source has its own.")
         _leave_training(result, split)
-    gone = {id(m) for m in result.duplicates}
-    kept = [m for m in train if m.output is None and id(m) not in gone]
-    if not kept:
+    kept = train & (members.output == 0) & ~members.duplicate
+    if not kept.any():
         raise DataError("no training image is left: each one's content is in another split too.")
-    for member in kept:
-        member.output = "train"
+    members.put(kept, "train", labelled=False)
 
     if given is not None:
         result.method = "given"
-        usable = {m.key: m for m in kept}
-        # in a fold its test images are not trained on, given or not
-        tested = {m.digest for m in result.of("test")} if fold is not None else set()
-        labelled = given.labelled - {m.key for m in result.own("train") if m.digest in tested}
-        check_keys(labelled, usable, frozenset(m.key for m in result.everyone()))
-        for key in labelled:
-            usable[key].labelled = True
+        labelled = given.labelled
+        if fold is not None:
+            # in a fold its test images are not trained on, given or not
+            tested = members.alike(members.going_to("test")) & train
+            labelled = labelled - members.rows_of(labelled, tested).keys()
+        members.labelled[check_keys(labelled, members, kept, everywhere=members.usable)] = True
     else:
         _label_drawn(result, kept, class_names, config, seed)
-    result.rejected.sort()
     return result
 
 
 def _keep_own(result: Draw, split: str, rate: float) -> bool:
     """Keeps the labelled images of the source's own held-out split; False if it has none to keep."""
-    own = result.own(split)
-    any_label = any(m.label >= 0 for m in result.everyone())
-    earlier = {m.digest for name in HELD_OUT[: HELD_OUT.index(split)] for m in result.own(name)}
-    kept = [m for m in own if m.label >= 0 or not any_label]
-    for member in kept:
-        if member.digest in earlier:
-            result.duplicates.append(member)
-        elif not member.contradicted:
-            member.output, member.labelled = split, member.label >= 0
-    without = [m for m in own if m.label < 0 and any_label]
-    result.rejected += [(m.place, f"an image of the {split} split without a label") for m in without]
-    if own and not kept:
+    members = result.members
+    own, has_label = members.own(split), members.labels >= 0
+    if not own.any():
+        return False
+    any_label = bool((has_label & members.usable).any())
+    kept = own & has_label if any_label else own
+    copies = kept & members.alike(members.own(*HELD_OUT[: HELD_OUT.index(split)]))
+    members.duplicate |= copies
+    taken = kept & ~copies & ~members.contradicted
+    members.put(taken, split, labelled=any_label)
+    without = rows_where(own & ~kept)
+    if len(without):
+        result.left_out.append((without, f"an image of the {split} split without a label"))
+    if not kept.any():
         instead = "; the split is drawn from the labelled training images" if rate else ""
         result.notes.append(
-            f"no image of the source's {split} split has a label, so its {len(own)} are left out{instead}"
+            f"no image of the source's {split} split has a label, so its {len(without)} are left out{instead}"
         )
-    return bool(kept)
-
-
-def _by_class(members: Sequence[Member]) -> dict[int, list[Member]]:
-    groups: dict[int, list[Member]] = {}
-    for member in members:
-        if member.label >= 0 and not member.contradicted:
-            groups.setdefault(member.label, []).append(member)
-    return dict(sorted(groups.items()))
+    return bool(kept.any())
 
 
 def _hold_out(result: Draw, split: str, rate: float, *, seed: int, given: Given) -> None:
     """Takes a held-out split from the labelled training images: those named, else a share of each class."""
-    train = result.own("train")
-    elsewhere = [m for name in HELD_OUT for m in result.own(name) if m.label >= 0]
-    left_out = {m.digest for m in train if m.output is not None} | {m.digest for m in elsewhere}
+    members = result.members
+    train = members.own("train")
+    left_out = members.alike(
+        (train & (members.output > 0)) | (members.own(*HELD_OUT) & (members.labels >= 0))
+    )
     if given.names(split):
-        free = {m.key: m for m in train if m.digest not in left_out and m.key not in given.labelled}
+        free = train & ~left_out
+        free[list(members.rows_of(given.labelled, train).values())] = False
         wanted = frozenset(key for key, named in given.held_out.items() if named == split)
-        check_keys(wanted, free, frozenset(m.key for m in train))
-        for key in wanted:
-            free[key].output, free[key].labelled = split, True
+        rows = np.array(check_keys(wanted, members, free, everywhere=train), np.int64)
+        members.put(rows, split, labelled=True)
         return
     if not rate:
         return
-    named = given.labelled | given.held_out.keys()
-    for members in _by_class(train).values():
-        free_ones = [
-            m for m in members if m.output is None and m.key not in named and m.digest not in left_out
-        ]
+    there = train & (members.labels >= 0) & ~members.contradicted
+    in_all = _per_class(members, there)
+    free = there & (members.output == 0) & ~left_out
+    free[list(members.rows_of(given.labelled | given.held_out.keys(), train).values())] = False
+    ranked = members.in_hashed_order(rows_where(free), seed=seed, purpose=split, by_class=True)
+    start = 0
+    for count, free_ones in zip(in_all, _per_class(members, free, len(in_all)), strict=True):
         # given labels are not on the free side: one of them may be all that training needs
-        bound = len(free_ones) if len(free_ones) < len(members) else len(free_ones) - 1
-        taken = max(0, min(share(rate, len(members)), bound))
-        for _, member in in_hashed_order(free_ones, seed, split)[:taken]:
-            member.output, member.labelled = split, True
+        bound = free_ones if free_ones < count else free_ones - 1
+        taken = max(0, min(share(rate, count), bound))
+        members.put(ranked[start : start + taken], split, labelled=True)
+        start += free_ones
+
+
+def _per_class(members: Members, mask: np.ndarray, classes: int = 0) -> list[int]:
+    return np.bincount(members.labels[mask], minlength=classes).tolist()
 
 
 def _hold_out_fold(
@@ -208,13 +203,14 @@ def _hold_out_fold(
     """Takes a fold's test images from the labelled training images; the whole gives none away."""
     if given is not None and given.names("test"):
         raise DataError("data.labelled_keys names images for the test split: leave out folds.")
-    elsewhere = {m.digest for name in HELD_OUT for m in result.own(name) if m.label >= 0}
-    elsewhere |= {m.digest for m in result.own("train") if m.output is not None}
-    by_class = _by_class([m for m in result.own("train") if m.digest not in elsewhere])
+    members = result.members
+    train, has_label = members.own("train"), members.labels >= 0
+    elsewhere = members.alike((members.own(*HELD_OUT) & has_label) | (train & (members.output > 0)))
+    rows = rows_where(train & has_label & ~members.contradicted & ~elsewhere)
     if fold is not None:
-        for member in members_of_fold(by_class, fold=fold, folds=folds, seed=seed):
-            member.output, member.labelled = "test", True
-    elif untested := [class_names[label] for label in alone(by_class)]:
+        tested = rows_of_fold(members, rows, fold=fold, folds=folds, seed=seed)
+        members.put(tested, "test", labelled=True)
+    elif untested := [class_names[label] for label in alone(members, rows, seed=seed)]:
         result.notes.append(
             f"{len(untested)} class(es) with a single labelled image are not tested: "
             + ", ".join(untested[:5])
@@ -226,42 +222,40 @@ def _leave_training(result: Draw, split: str) -> None:
 
     Otherwise the label of one image would decide whether another one is trained on.
     """
-    taken = {m.digest for m in [*result.of(split), *result.own(split)] if m.label >= 0 or m.output}
-    gone = {id(m) for m in result.duplicates}
-    result.duplicates += [
-        m for m in result.own("train") if m.output is None and m.digest in taken and id(m) not in gone
-    ]
+    members = result.members
+    there = members.going_to(split) | (members.own(split) & ((members.labels >= 0) | (members.output > 0)))
+    members.duplicate |= members.own("train") & (members.output == 0) & members.alike(there)
 
 
 def _label_drawn(
-    result: Draw, kept: Sequence[Member], class_names: Sequence[str], config: DataConfig, seed: int
+    result: Draw, kept: np.ndarray, class_names: Sequence[str], config: DataConfig, seed: int
 ) -> None:
-    groups = _by_class(kept)
+    members = result.members
+    there = kept & (members.labels >= 0) & ~members.contradicted
     per_class, rate = config.labels_per_class, config.labeled_rate
-    if not groups:
+    if not there.any():
         if isinstance(per_class, int) or rate is not None:
             raise DataError("labels were asked for, but no training image of the source has a label.")
         return
     if per_class == "all" or (per_class is None and rate is None):
         result.method = "all"
-    elif rate is not None:
-        result.method = "rate"
-    else:
-        result.method = "per class"
-    for label, name in enumerate(class_names):
-        ordered = in_hashed_order(groups.get(label, []), seed, "labelled")
-        if result.method == "all":
-            wanted = len(ordered)
-        elif rate is not None:
-            wanted = min(len(ordered), max(1, int(rate * len(ordered) + 0.5)))
+        members.labelled |= there
+        return
+    result.method = "per class" if rate is None else "rate"
+    ranked = members.in_hashed_order(rows_where(there), seed=seed, purpose="labelled", by_class=True)
+    start = 0
+    for name, count in zip(class_names, _per_class(members, there, len(class_names)), strict=True):
+        if rate is not None:
+            wanted = min(count, max(1, int(rate * count + 0.5)))
         else:
             wanted = int(per_class or 0)
-            if wanted > len(ordered):
+            if wanted > count:
                 raise DataError(
-                    f"class {name!r} has {len(ordered)} labelled images for training, "
+                    f"class {name!r} has {count} labelled images for training, "
                     f"{wanted} were asked for (after the test and validation images are taken away)."
                 )
-        for _, member in ordered[:wanted]:
-            member.labelled = True
-        if result.method != "all" and wanted:
-            result.thresholds[name] = f"{ordered[wanted - 1][0]:016x}"
+        members.labelled[ranked[start : start + wanted]] = True
+        if wanted:
+            last = members.digests[ranked[start + wanted - 1]].tobytes().hex()
+            result.thresholds[name] = f"{keyed_hash(last, seed=seed, purpose='labelled'):016x}"
+        start += count

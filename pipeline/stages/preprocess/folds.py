@@ -9,36 +9,43 @@ class with a single picture is not tested: a model that has never seen it could 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import numpy as np
 
-from pipeline.stages.preprocess.members import Member, in_hashed_order
+from pipeline.stages.preprocess.members import Members
 
 
-def members_of_fold(
-    by_class: Mapping[int, Sequence[Member]], *, fold: int, folds: int, seed: int
-) -> list[Member]:
-    """Returns the images that a fold tests on.
+def rows_of_fold(members: Members, rows: np.ndarray, *, fold: int, folds: int, seed: int) -> np.ndarray:
+    """Returns the rows that a fold tests on.
 
     Args:
-        by_class: class index to its labelled images, contradicted ones left out.
+        members: the images.
+        rows: the labelled ones that are tested on, contradicted ones left out.
         fold: from 0.
         folds: their number, from 2.
         seed: of the draw.
     """
-    chosen: list[Member] = []
-    place = 0
-    for _, members in sorted(by_class.items()):
-        first: dict[str, Member] = {}
-        for _, member in in_hashed_order(members, seed, "fold"):
-            first.setdefault(member.digest, member)
-        if len(first) < 2:
-            continue
-        # fewer pictures than folds go to different ones, so one at least is left to train on
-        chosen += [member for n, member in enumerate(first.values(), place) if n % folds == fold]
-        place += len(first)
-    return chosen
+    pictures = _pictures(members, rows, seed)
+    # fewer pictures than folds go to different ones, so one at least is left to train on
+    tested = pictures[_of_its_class(members, pictures) > 1]
+    return tested[fold::folds]
 
 
-def alone(by_class: Mapping[int, Sequence[Member]]) -> list[int]:
+def alone(members: Members, rows: np.ndarray, *, seed: int) -> list[int]:
     """Returns the classes that are not tested, as they have one picture only."""
-    return [label for label, members in by_class.items() if len({m.digest for m in members}) == 1]
+    pictures = _pictures(members, rows, seed)
+    return members.labels[pictures[_of_its_class(members, pictures) == 1]].tolist()
+
+
+def _pictures(members: Members, rows: np.ndarray, seed: int) -> np.ndarray:
+    """The rows by class and hash, of copies in a class the first one."""
+    ranked = members.in_hashed_order(rows, seed=seed, purpose="fold", by_class=True)
+    if not len(ranked):
+        return ranked
+    again = members.same_pixels(ranked[1:], ranked[:-1])
+    again &= members.labels[ranked[1:]] == members.labels[ranked[:-1]]
+    return ranked[np.r_[True, ~again]]
+
+
+def _of_its_class(members: Members, rows: np.ndarray) -> np.ndarray:
+    labels = members.labels[rows]
+    return np.bincount(labels)[labels] if len(rows) else labels

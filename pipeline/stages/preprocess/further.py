@@ -6,24 +6,28 @@ reads holds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.sources.further_columns import in_a_sentence
 from pipeline.sources.source import Source
-from pipeline.stages.preprocess.draw import Draw
 
 
 def further_values(
-    source: Source, drawn: Draw
+    source: Source, rows: Iterable[tuple[str, str, str]]
 ) -> tuple[tuple[str, ...], Iterator[tuple[str, Sequence[str]]]]:
-    """Returns the columns that are kept, and key and values of each image that is in a split."""
+    """Returns the columns that are kept, and key and values of each image that is in a split.
+
+    Args:
+        source: the data set.
+        rows: key, output split and place of each image.
+    """
     found = source.further_columns()
     if found is None or not found[0].names:
         return (), iter(())
     further, places = found
     values = dict(further.rows(places))
-    rows = ((m.key, values[m.place]) for m in drawn.everyone() if m.output and m.place in values)
-    return further.names, rows
+    kept = ((key, values[place]) for key, output, place in rows if output and place in values)
+    return further.names, kept
 
 
 def no_slices(source: Source) -> str:

@@ -11,12 +11,14 @@ seed and from any format that holds the same pixels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import DataError, did_you_mean
-from pipeline.stages.preprocess.members import Member
+from pipeline.stages.preprocess.members import Members, rows_where
 
 HELD_OUT = ("test", "validation", "certify")
 
@@ -62,33 +64,49 @@ def read_given(path: Path) -> Given:
     return Given(labelled, {key: split for key, split in rows if split})
 
 
-def given_lines(members: Sequence[Member]) -> str:
-    """Returns the text of `labelled.txt`: labelled training images, then what was drawn to be held out."""
-    labelled = sorted(m.key for m in members if m.output == "train" and m.labelled)
-    held_out = sorted((m.output, m.key) for m in members if m.output in HELD_OUT and m.own == "train")
-    return "".join([*(f"{key}\n" for key in labelled), *(f"{key}\t{split}\n" for split, key in held_out)])
+def given_lines(members: Members) -> Iterator[str]:
+    """Yields the lines of `labelled.txt`: labelled training images, then what was drawn to be held out."""
+    rows = rows_where(members.going_to("train") & members.labelled)
+    for key in members.keys(members.in_key_order(rows)):
+        yield f"{key}\n"
+    for split in sorted(HELD_OUT):
+        rows = rows_where(members.going_to(split) & members.own("train"))
+        for key in members.keys(members.in_key_order(rows)):
+            yield f"{key}\t{split}\n"
 
 
-def check_keys(wanted: frozenset[str], usable: Mapping[str, Member], everywhere: frozenset[str]) -> None:
-    """Checks that given keys name images that can be labelled.
+def check_keys(
+    wanted: frozenset[str], members: Members, usable: np.ndarray, *, everywhere: np.ndarray
+) -> list[int]:
+    """Checks that given keys name images that can be labelled; returns their rows.
 
     Args:
         wanted: keys.
-        usable: the images among which they must be.
-        everywhere: keys of all images of the source.
+        members: all images.
+        usable: those among which they must be, bool [N].
+        everywhere: those that are known at all, bool [N].
 
     Raises:
         DataError: the first wrong key, what is wrong with it, and how many more there are.
     """
-    wrong = dict.fromkeys(wanted - everywhere, "is no image of the data set")
-    wrong |= dict.fromkeys((wanted & everywhere) - usable.keys(), "is no usable training image")
-    for key in wanted & usable.keys():
-        if usable[key].label < 0:
+    rows = members.rows_of(wanted, usable)
+    missing = wanted - rows.keys()
+    known = members.rows_of(missing, everywhere) if missing else {}
+    wrong = {
+        key: "is no usable training image" if key in known else "is no image of the data set"
+        for key in missing
+    }
+    for key, row in rows.items():
+        if members.labels[row] < 0:
             wrong[key] = "has no label in the data set"
-        elif usable[key].contradicted:
+        elif members.contradicted[row]:
             wrong[key] = "has the same pixels as an image of another class, so its label is not known"
     if wrong:
         first = min(wrong)
         more = f" ({len(wrong) - 1} more keys are wrong)" if len(wrong) > 1 else ""
-        near = did_you_mean(first, sorted(usable)[:5000]) if first not in everywhere else ""
+        near = ""
+        if first in missing and first not in known:
+            some = members.in_key_order(rows_where(usable))[:5000]
+            near = did_you_mean(first, list(members.keys(some)))
         raise DataError(f"labelled key {first!r} {wrong[first]}.{near}{more}")
+    return list(rows.values())

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from pipeline.errors import DataError, did_you_mean
 from pipeline.sources.doubts import find_doubts, in_numbers
 from pipeline.sources.source import Source
@@ -101,16 +103,18 @@ def show_draw(drawn: Draw, class_names: Sequence[str], terminal: Terminal) -> No
     if not class_names:
         return
     labelled, without = "labelled", "without label"
-    counts: Counter[tuple[int, str]] = Counter()
-    for member in drawn.everyone():
-        if member.output == "train":
-            counts[member.label, labelled if member.labelled else without] += 1
-        elif member.output is not None:
-            counts[member.label, member.output] += 1
-    there = {column for _, column in counts}
-    columns = [column for column in (labelled, without, "test", "validation", "certify") if column in there]
-    rows = [(name, [counts[i, column] for column in columns]) for i, name in enumerate(class_names)]
-    rows.append((NO_LABEL, [counts[-1, column] for column in columns]))
+    members = drawn.members
+    in_training = members.going_to("train")
+    groups = {labelled: in_training & members.labelled, without: in_training & ~members.labelled}
+    groups |= {split: members.going_to(split) for split in ("test", "validation", "certify")}
+    groups = {column: there for column, there in groups.items() if there.any()}
+    # those without a label come first
+    counts = [
+        np.bincount(members.labels[there] + 1, minlength=len(class_names) + 1) for there in groups.values()
+    ]
+    columns = list(groups)
+    rows = [(name, [int(of[i]) for of in counts]) for i, name in enumerate(class_names, 1)]
+    rows.append((NO_LABEL, [int(of[0]) for of in counts]))
     show_classes("  images after the draw:", columns, rows, terminal)
 
 

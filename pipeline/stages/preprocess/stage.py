@@ -2,10 +2,10 @@
 
     document = run(config, seed=0, output=Path("an/empty/folder"), terminal=Terminal())
 
-The classes that the source lists are shown, and doubted where they look wrong. Then three Beam passes with
-the label draw after the first: scan (check every image, note its digest, label and size), draw (splits,
-duplicates, labelled mask), encode (resize, PNG), gather (shards in the order of a keyed hash). Besides shards
-and dataset.json, which training reads, the folder gets
+The classes that the source lists are shown, and doubted where they look wrong. Then two Beam passes with the
+label draw between them: scan (read, decode and check every image once, note its digest, label and size, keep
+its pixels), draw (splits, duplicates, labelled mask, on arrays), write (PNG, shards in the order of a keyed
+hash). Besides shards and dataset.json, which training reads, the folder gets
 
     labelled.txt    the keys that kept their label and the images drawn for test, validation and certify;
                     `data.labelled_keys` takes it to repeat exactly this draw
@@ -16,11 +16,11 @@ and dataset.json, which training reads, the folder gets
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from pipeline.beam.engines import Engine, opened
 from pipeline.beam.pieces import Piece, cut, cut_for_reading
 from pipeline.beam.runner import run_pass
 from pipeline.data_schema.gate import check_schema
-from pipeline.data_schema.schema import infer, write_schema
+from pipeline.data_schema.schema import write_schema
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
 from pipeline.sources.catalog import open_source
@@ -44,21 +44,15 @@ from pipeline.stages.preprocess.document import (
     sizes_in_words,
 )
 from pipeline.stages.preprocess.draw import Draw, draw
+from pipeline.stages.preprocess.findings import Findings, Sizes, collect
 from pipeline.stages.preprocess.further import further_values, no_slices
 from pipeline.stages.preprocess.given import given_lines, read_given
 from pipeline.stages.preprocess.intake import admit_classes, show_draw, tell_folds
-from pipeline.stages.preprocess.members import record_order
-from pipeline.stages.preprocess.scan import Scan, Scanned, SourceProbe, check_seen
-from pipeline.stages.preprocess.scan import collect as collect_scans
+from pipeline.stages.preprocess.left_out import LeftOut
+from pipeline.stages.preprocess.members import OUTPUTS, record_order, rows_where
+from pipeline.stages.preprocess.scan import Kept, Scan, SourceProbe, check_seen
 from pipeline.stages.preprocess.settings import DataConfig
-from pipeline.stages.preprocess.write import (
-    Encode,
-    Gather,
-    collect_histogram,
-    collect_shards,
-    lay_plans,
-    shard_receipts,
-)
+from pipeline.stages.preprocess.write import Gather, collect_shards, lay_plans
 from pipeline.terminal import Terminal
 from pipeline.workspace import LABELLED_FILE
 
@@ -126,77 +120,75 @@ def _prepare(
     if fold is not None:
         tell_folds(source, config.fold_count, terminal)
     budget = _budget(config, source, terminal)
+    kept = Kept(config.image_size, config.channels, config.framing)
     scratch = output / ".scratch"
     with writing_to(output):
         scratch.mkdir()
         try:
             on_beam = partial(run_pass, scratch=scratch, engine=engine, probe=SourceProbe(source))
-            pieces = [
+            pieces = sorted(
                 piece for split, size in source.splits().items() for piece in cut_for_reading(split, size)
-            ]
+            )
             with terminal.progress("scan", _size(pieces)) as progress:
-                scan = Scan(source, scratch, config.strict, config.framing.background)
+                scan = Scan(source, scratch, config.strict, kept)
                 receipts = on_beam(scan, pieces, name="scan", progress=progress.update)
-            scanned = collect_scans(pieces, scratch, receipts)
+            findings = collect(pieces, scratch, receipts)
             if engine.is_remote:
-                check_seen(source, scanned, config.framing.background)
+                check_seen(source, findings, config.framing.background)
 
             class_names = source.class_names()
-            schema = infer(chain.from_iterable(scanned.values()), class_names)
+            account = account_of(findings, source.aside())
+            drawn = draw(findings, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
+            schema = findings.schema.schema(class_names, distinct=drawn.members.distinct)
             if config.schema:
                 check_schema(config.schema, schema, strict=config.strict, terminal=terminal)
-            account = account_of(scanned, source.aside())
-            drawn = draw(scanned, class_names=class_names, config=budget, seed=seed, given=given, fold=fold)
             check_draw(drawn, class_names, config, fold)
-            shape = image_shape(scanned, size=config.image_size, channels=config.channels)
-            sizes, own_shape = sizes_in_words(scanned), _own_shape(scanned)
-            # of a million images it has a quarter of a gigabyte
-            del scanned
-
+            shape = image_shape(findings.sizes, size=config.image_size, channels=config.channels)
+            sizes = sizes_in_words(findings.sizes)
             if config.image_size is None and sizes != f"{shape[0]} x {shape[1]}":
                 drawn.notes.append(
                     f"the images, {sizes} pixels, become {shape[0]} x {shape[1]}; --image-size N says "
                     "otherwise (larger ones show more and take longer)."
                 )
 
-            order = {split: record_order(drawn.of(split), seed) for split in SPLITS}
-            order = {split: members for split, members in order.items() if members}
-            pieces = [piece for piece in pieces if _is_used(drawn, piece)]
-            planned = lay_plans(drawn.members, order, pieces, scratch)
-            encode = Encode(source, scratch, shape, config.framing)
-            with terminal.progress("encode", _size(pieces)) as progress:
-                on_beam(encode, pieces, name="encode", expected=planned, progress=progress.update)
-            shards = [p for split, members in order.items() for p in cut(split, len(members), config.shards)]
-            keys = shard_receipts(order, shards)
-            with terminal.progress("gather", _size(shards)) as progress:
-                gather = Gather(scratch, output)
-                on_beam(gather, shards, name="gather", expected=keys, progress=progress.update)
+            order = {split: record_order(drawn.members, split, seed) for split in SPLITS}
+            order = {split: rows for split, rows in order.items() if len(rows)}
+            shards = [p for split, rows in order.items() for p in cut(split, len(rows), config.shards)]
+            planned = lay_plans(drawn.members, order, shards, pieces, scratch)
+            del order
+            with terminal.progress("write", _size(shards)) as progress:
+                gather = Gather(scratch, output, shape, config.framing, tuple(pieces))
+                on_beam(gather, shards, name="write", expected=planned, progress=progress.update)
             _check_unchanged(config, digest)
 
+            of_shards, histogram = collect_shards(shards, scratch, output)
             document = dataset_document(
                 source=source.name,
                 shape=shape,
                 framing=config.framing,
                 class_names=class_names,
                 drawn=drawn,
-                shards=collect_shards(shards, scratch, output),
-                histogram=collect_histogram(pieces, scratch),
+                shards=of_shards,
+                histogram=histogram,
                 seed=seed,
                 fold=fold,
                 folds=config.fold_count,
             )
-            (output / LABELLED_FILE).write_text(given_lines(drawn.everyone()), encoding="utf-8")
-            columns, values = further_values(source, drawn)
+            with (output / LABELLED_FILE).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(given_lines(drawn.members))
+            columns, values = further_values(source, _images(drawn, findings))
+            left_out = LeftOut.of(drawn, findings)
             write_provenance(
                 output,
                 columns=columns,
                 values=values,
-                images=((m.key, m.output or "", m.place) for m in drawn.everyone()),
+                images=_images(drawn, findings),
                 document=provenance_document(
                     source=source.name,
                     digest=digest,
                     class_names=class_names,
                     drawn=drawn,
+                    left_out=left_out,
                     account=account,
                     no_slices=no_slices(source),
                 ),
@@ -209,11 +201,11 @@ def _prepare(
     # what is true of the source is said for the first fold and for the whole
     if not fold:
         show_draw(drawn, class_names, terminal)
-        _warn(drawn, terminal)
+        _warn(drawn, left_out, terminal)
         for line in in_words(account) if account else ():
             terminal.say(f"  {line}")
     own_budget = source.labels_per_class or "all"
-    return {**document, "stands_for": {"labels_per_class": own_budget, **own_shape}}
+    return {**document, "stands_for": {"labels_per_class": own_budget, **_own_shape(findings.sizes)}}
 
 
 def _open(config: DataConfig) -> Source:
@@ -233,10 +225,19 @@ def _budget(config: DataConfig, source: Source, terminal: Terminal) -> DataConfi
     return replace(config, labels_per_class=own)
 
 
-def _own_shape(scanned: Mapping[str, Sequence[Scanned]]) -> dict[str, int]:
-    _, _, channels = image_shape(scanned, size=1, channels=None)
+def _images(drawn: Draw, findings: Findings) -> Iterator[tuple[str, str, str]]:
+    """Yields key, output split and place of every usable image."""
+    members = drawn.members
+    rows = rows_where(members.usable)
+    places = compress(findings.places(), members.usable)
+    for key, output, place in zip(members.keys(rows), members.output[rows], places, strict=True):
+        yield key, OUTPUTS[output], place
+
+
+def _own_shape(sizes: Sizes) -> dict[str, int]:
+    _, _, channels = image_shape(sizes, size=1, channels=None)
     with suppress(DataError):
-        height, width, _ = image_shape(scanned, size=None, channels=None)
+        height, width, _ = image_shape(sizes, size=None, channels=None)
         if height == width:
             return {"image_size": height, "channels": channels}
     return {"channels": channels}
@@ -253,10 +254,6 @@ def _check_unchanged(config: DataConfig, digest: str) -> None:
         raise DataError(f"{what}. Run again.")
 
 
-def _is_used(drawn: Draw, piece: Piece) -> bool:
-    return any(m is not None and m.output for m in drawn.members[piece.split][piece.start : piece.stop])
-
-
 def _size(pieces: list[Piece]) -> int:
     return sum(piece.stop - piece.start for piece in pieces)
 
@@ -269,7 +266,9 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
     )
     terminal.say(f"  images {height} x {width} x {channels}: {splits}")
     train = document["splits"]["train"]
-    everyone = drawn.method == "all" and all(m.label >= 0 for m in drawn.of("train"))
+    everyone = drawn.method == "all" and bool(
+        (drawn.members.labels[drawn.members.going_to("train")] >= 0).all()
+    )
     if everyone and terminal.first_time("nothing unlabelled"):
         terminal.say(
             f"  all {train['count']:,} training images have a label and keep it: there is nothing unlabelled "
@@ -285,20 +284,20 @@ def _summarise(document: dict[str, Any], drawn: Draw, terminal: Terminal) -> Non
             terminal.warn(f"no labelled training image of {len(without)} class(es): {', '.join(without[:5])}")
 
 
-def _warn(drawn: Draw, terminal: Terminal) -> None:
+def _warn(drawn: Draw, left_out: LeftOut, terminal: Terminal) -> None:
     for note in drawn.notes:
         terminal.warn(note)
     listed = f"listed in {FOLDER}/{SOURCE}"
-    if drawn.rejected:
-        place, reason = drawn.rejected[0]
-        terminal.warn(f"{len(drawn.rejected)} image(s) skipped, {listed}; the first: {place!r}: {reason}")
-    if drawn.contradicted:
-        first = min(member.place for member in drawn.contradicted)
+    if left_out.rejected:
+        place, reason = left_out.rejected[0]
+        terminal.warn(f"{len(left_out.rejected)} image(s) skipped, {listed}; the first: {place!r}: {reason}")
+    if left_out.contradicted:
+        first = min(place for _, place in left_out.contradicted)
         terminal.warn(
-            f"{len(drawn.contradicted)} image(s) have the same pixels as one of another class, {listed}; the "
-            f"first: {first!r}. Their labels are not used."
+            f"{len(left_out.contradicted)} image(s) have the same pixels as one of another class, {listed}; "
+            f"the first: {first!r}. Their labels are not used."
         )
-    if drawn.duplicates:
+    if left_out.duplicates:
         terminal.say(
-            f"  {len(drawn.duplicates)} training image(s) left out: the same content is in another split"
+            f"  {len(left_out.duplicates)} training image(s) left out: the same content is in another split"
         )

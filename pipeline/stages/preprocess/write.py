@@ -1,14 +1,10 @@
-"""Second and third pass: records in the order of the source, then shards in the order of a keyed hash.
+"""Second pass: the kept pixels become records, in shards that lie in the order of a keyed hash.
 
-    Encode    a piece of the source   -> its records, and where each belongs
-    Gather    a shard                 -> its records, in order, from all pieces
+A source gives its images in an order that may follow their labels (class folders, sorted by name), so no
+record stays where it was; and an image tree or a TFRecord file is read best in its own order. So the first
+pass keeps the pixels, and each shard is written from those of all pieces.
 
-A source gives its images in an order that may follow their labels (class folders, sorted by name), so
-no record stays where it was; and an image tree or a TFRecord file is read best in its own order. Between
-the passes all records lie in the scratch folder: while it writes, preprocessing needs twice their space.
-
-A withheld label does not get here: the plan of a piece holds -1 in its place, and the label that the
-source gives with the image is not looked at.
+A withheld label does not get here: the plan of a shard holds -1 in its place.
 """
 
 from __future__ import annotations
@@ -19,15 +15,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipeline.beam.pieces import Piece
-from pipeline.beam.receipts import Receipt, receipt_of
-from pipeline.errors import DataError, WorkerLost, writing_to
-from pipeline.sources.source import Item, Source
-from pipeline.stages.preprocess.members import Member
+from pipeline.beam.receipts import Receipt, Receipts, receipt_of
+from pipeline.errors import WorkerLost, writing_to
+from pipeline.stages.preprocess.findings import kept_file, table_file
+from pipeline.stages.preprocess.members import Members
 from ssgan_tf import tfrecord
 from ssgan_tf.framing import Framing
 from ssgan_tf.whole_files import replacing
@@ -35,173 +31,44 @@ from ssgan_tf.whole_files import replacing
 BLOCK_IMAGES = 512
 BLOCK_BYTES = 64 << 20
 
-
-class Planned(NamedTuple):
-    """What becomes of one item: its split ("" if it is left out), its position there, its stored label."""
-
-    checksum: str
-    place: str
-    key: str
-    output: str
-    position: int
-    label: int
+PLANNED = np.dtype([("piece", "u2"), ("item", "u4"), ("label", "i4"), ("number", "u4"), ("digest", "u1", 16)])
+"""A record in the plan of its shard: piece of the source and item in it, the stored label (-1: none), and
+what makes up the key."""
 
 
 def lay_plans(
-    members: Mapping[str, Sequence[Member | None]],
-    order: Mapping[str, Sequence[Member]],
+    members: Members,
+    order: Mapping[str, np.ndarray],
+    shards: Sequence[Piece],
     pieces: Sequence[Piece],
     scratch: Path,
 ) -> dict[Piece, Receipt]:
-    """Writes the plan of each piece to `scratch`; returns the receipt that encoding it must give.
+    """Writes the plan of each shard to `scratch`; returns the receipt that writing it must give.
 
     Args:
-        members: the items of each source split.
-        order: the members of each output split, in the order of their records.
+        members: the images.
+        order: the rows of each output split, in the order of their records.
+        shards: of the output splits; a piece's range is one of record positions.
         pieces: of the source.
         scratch: a folder.
     """
+    listed = sorted(pieces)
+    starts = np.array([members.splits[piece.split].start + piece.start for piece in listed])
     expected = {}
-    for records in order.values():
-        for index, member in enumerate(records):
-            member.position = index
-    for piece in pieces:
-        plan = [
-            Planned("", "", "", "", 0, -1)
-            if member is None or member.output is None
-            else Planned(
-                member.checksum,
-                member.place,
-                member.key,
-                member.output,
-                member.position,
-                member.stored_label,
-            )
-            for member in members[piece.split][piece.start : piece.stop]
-        ]
-        (scratch / f"plan-{piece.stem}.json").write_text(json.dumps(plan))
-        expected[piece] = _receipt(plan)
+    for shard in shards:
+        rows = order[shard.split][shard.start : shard.stop]
+        plan = np.zeros(len(rows), PLANNED)
+        of = np.searchsorted(starts, rows, side="right") - 1
+        plan["piece"], plan["item"] = of, rows - starts[of]
+        plan["label"] = np.where(members.labelled[rows], members.labels[rows], -1)
+        plan["number"], plan["digest"] = members.numbers(rows), members.digests[rows]
+        np.save(_plan_file(scratch, shard), plan)
+        expected[shard] = receipt_of(members.keys(rows))
     return expected
 
 
-def _receipt(rows: Sequence[Planned]) -> Receipt:
-    return receipt_of(f"{row.output} {row.position} {row.label} {row.key}" for row in rows if row.output)
-
-
-def shard_receipts(order: Mapping[str, Sequence[Member]], shards: Sequence[Piece]) -> dict[Piece, Receipt]:
-    """Returns the receipt that writing each shard must give: the keys of its records, in their order."""
-    return {
-        shard: receipt_of(member.key for member in order[shard.split][shard.start : shard.stop])
-        for shard in shards
-    }
-
-
-@contextlib.contextmanager
-def _appearing(path: Path) -> Iterator[IO[bytes]]:
-    with replacing(path, durable=False, shared=True) as partial, partial.open("wb") as file:
-        yield file
-
-
-@dataclass(frozen=True)
-class Encode:
-    """Brings the images of a piece to the record's form.
-
-    Attributes:
-        source: the data set.
-        scratch: folder with the plans; takes the records.
-        shape: (H, W, C) of the records.
-        framing: how images of other sizes become records.
-    """
-
-    source: Source
-    scratch: Path
-    shape: tuple[int, int, int]
-    framing: Framing
-
-    def __call__(self, piece: Piece) -> Receipt:
-        """Writes, for each output split, the records one after the other and a table of where they lie.
-
-        Raises:
-            DataError: the source changed since the scan.
-        """
-        plan = [Planned(*row) for row in json.loads((self.scratch / f"plan-{piece.stem}.json").read_text())]
-        histogram = np.zeros((self.shape[2], 256), np.int64)
-        tables: dict[str, list[tuple[int, int, int]]] = {}
-        ends: dict[str, int] = {}
-        written = []
-        with contextlib.ExitStack() as stack:
-            files: dict[str, IO[bytes]] = {}
-            for split in sorted({row.output for row in plan} - {""}):
-                files[split] = stack.enter_context(_appearing(self.scratch / f"records-{split}-{piece.stem}"))
-                tables[split], ends[split] = [], 0
-            for row, record in self._records(piece, plan, histogram):
-                tables[row.output].append((row.position, ends[row.output], len(record)))
-                ends[row.output] += files[row.output].write(record)
-                written.append(row)
-        for split, table in tables.items():
-            with _appearing(self.scratch / f"table-{split}-{piece.stem}.npy") as file:
-                np.save(file, np.array(table, np.int64))
-        with _appearing(self.scratch / f"histogram-{piece.stem}.npy") as file:
-            np.save(file, histogram)
-        return _receipt(written)
-
-    def _records(
-        self, piece: Piece, plan: Sequence[Planned], histogram: np.ndarray
-    ) -> Iterator[tuple[Planned, bytes]]:
-        from pipeline.images.decoding import encode
-        from ssgan_tf.records import RecordForm
-
-        form = RecordForm(*self.shape)
-        for rows, images in self._blocks(piece, plan):
-            in_training = images[np.array([row.output == "train" for row in rows])]
-            for channel, counts in enumerate(histogram):
-                counts += np.bincount(in_training[..., channel].ravel(), minlength=256)
-            for row, png in zip(rows, encode(images), strict=True):
-                yield row, form.serialise(png=png, label=row.label, key=row.key)
-
-    def _blocks(self, piece: Piece, plan: Sequence[Planned]) -> Iterator[tuple[list[Planned], np.ndarray]]:
-        rows: list[Planned] = []
-        images: list[np.ndarray] = []
-        size = 0
-        items = self.source.read(piece.split, piece.start, piece.stop)
-        for row, item in zip(plan, items, strict=True):
-            if not row.output:
-                continue
-            if item.problem is not None or item.checksum != row.checksum:
-                raise DataError(f"image {row.place!r} changed while it was being read. Run again.")
-            pixels = self._pixels(row, item)
-            rows.append(row)
-            images.append(pixels)
-            size += pixels.nbytes
-            if len(rows) == BLOCK_IMAGES or size >= BLOCK_BYTES:
-                yield rows, self._batch(images)
-                rows, images, size = [], [], 0
-        if rows:
-            yield rows, self._batch(images)
-
-    def _pixels(self, row: Planned, item: Item) -> np.ndarray:
-        from pipeline.images.decoding import decode, record_images
-        from pipeline.images.rejected import Rejected
-
-        if item.pixels is not None:
-            return item.pixels
-        try:
-            encoded = item.encoded or b""
-            background = self.framing.background
-            pixels = decode(encoded, background=background)
-            if pixels.shape[2] != self.shape[2]:
-                pixels = decode(encoded, self.shape[2], background)
-            # large photographs become records at once, so that a block of them stays small
-            return record_images(pixels[None], self.shape, self.framing)[0]
-        except Rejected as error:
-            raise DataError(f"image {row.place!r} changed while it was being read: {error}.") from None
-
-    def _batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        from pipeline.images.decoding import record_images
-
-        if len({image.shape for image in images}) == 1:
-            return record_images(np.stack(images), self.shape, self.framing)
-        return np.concatenate([record_images(image[None], self.shape, self.framing) for image in images])
+def _plan_file(scratch: Path, shard: Piece) -> Path:
+    return scratch / f"plan-{shard.stem}.npy"
 
 
 @dataclass(frozen=True)
@@ -209,14 +76,20 @@ class Gather:
     """Writes a shard; a piece's split is an output split here, and its range one of record positions.
 
     Attributes:
-        scratch: folder with the records of all pieces of the source; takes what is said about the shard.
+        scratch: folder with the plans and the kept pixels; takes what is said about the shard.
         output: folder of the shards.
+        shape: (H, W, C) of the records.
+        framing: how images of other sizes become records.
+        pieces: of the source, sorted.
     """
 
     scratch: Path
     output: Path
+    shape: tuple[int, int, int]
+    framing: Framing
+    pieces: tuple[Piece, ...]
 
-    def __call__(self, piece: Piece) -> Receipt:
+    def __call__(self, shard: Piece) -> Receipt:
         """Writes one shard.
 
         Raises:
@@ -224,54 +97,106 @@ class Gather:
         """
         from ssgan_tf.records import shard_name, write_records
 
-        name = shard_name(piece.split, piece.number, piece.of)
-        keys: list[str] = []
+        name = shard_name(shard.split, shard.number, shard.of)
+        histogram = np.zeros((self.shape[2], 256), np.int64)
+        receipts = Receipts()
         with writing_to(self.output):
             # half a shard, of a worker that was killed, stays where it is removed
-            about = write_records(self.scratch / name, self._noting(piece, keys), shared=True)
+            about = write_records(self.scratch / name, self._noting(shard, histogram, receipts), shared=True)
             (self.scratch / name).replace(self.output / name)
-        with _appearing(self.scratch / f"shard-{piece.stem}.json") as file:
-            file.write(json.dumps(about).encode())
-        return receipt_of(keys)
+        with replacing(_about_file(self.scratch, shard), durable=False, shared=True) as partial:
+            partial.write_text(json.dumps({"shard": about, "histogram": histogram.tolist()}))
+        return receipts.receipt()
 
-    def _noting(self, piece: Piece, keys: list[str]) -> Iterator[bytes]:
-        for record in self._records(piece):
-            keys.append(tfrecord.key_in(record))
+    def _noting(self, shard: Piece, histogram: np.ndarray, receipts: Receipts) -> Iterator[bytes]:
+        for record in self._records(shard, histogram):
+            receipts.add(tfrecord.key_in(record))
             yield record
 
-    def _records(self, piece: Piece) -> Iterator[bytes]:
-        files: list[int] = []
-        found: list[np.ndarray] = []
-        try:
-            for path in sorted(self.scratch.glob(f"table-{piece.split}-*.npy")):
-                table = np.load(path)
-                mine = table[(table[:, 0] >= piece.start) & (table[:, 0] < piece.stop)]
-                name = path.stem.replace("table-", "records-", 1)
-                found.append(np.column_stack([mine, np.full(len(mine), len(files))]))
-                files.append(os.open(self.scratch / name, os.O_RDONLY))
-            rows = np.concatenate(found)
-            for _, offset, length, file in rows[rows[:, 0].argsort()].tolist():
-                yield os.pread(files[file], length, offset)
-        finally:
-            for file in files:
-                os.close(file)
+    def _records(self, shard: Piece, histogram: np.ndarray) -> Iterator[bytes]:
+        from pipeline.images.decoding import encode, record_images
+        from ssgan_tf.records import RecordForm
+
+        form = RecordForm(*self.shape)
+        plan = np.load(_plan_file(self.scratch, shard), allow_pickle=False)
+        for rows, pixels in self._blocks(plan):
+            shapes = {image.shape for image in pixels}
+            if len(shapes) == 1:
+                images = record_images(np.stack(pixels), self.shape, self.framing)
+            else:
+                framed = [record_images(image[None], self.shape, self.framing) for image in pixels]
+                images = np.concatenate(framed)
+            for channel, counts in enumerate(histogram):
+                counts += np.bincount(images[..., channel].ravel(), minlength=256)
+            digests = rows["digest"].tobytes().hex()
+            numbers, labels = rows["number"].tolist(), rows["label"].tolist()
+            for at, png in enumerate(encode(images)):
+                digest = digests[32 * at : 32 * at + 32]
+                key = f"{digest}.{numbers[at]}" if numbers[at] else digest
+                yield form.serialise(png=png, label=labels[at], key=key)
+
+    def _blocks(self, plan: np.ndarray) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Reads the pixels of the records in their order, some at a time."""
+        pixels: list[np.ndarray] = []
+        start = size = 0
+        for image in self._kept(plan):
+            pixels.append(image)
+            size += image.nbytes
+            if len(pixels) == BLOCK_IMAGES or size >= BLOCK_BYTES:
+                yield plan[start : start + len(pixels)], pixels
+                start, size, pixels = start + len(pixels), 0, []
+        if pixels:
+            yield plan[start:], pixels
+
+    def _kept(self, plan: np.ndarray) -> Iterator[np.ndarray]:
+        place = np.zeros(len(plan), [("offset", "i8"), ("shape", "i4", 3)])
+        files: dict[int, int] = {}
+        with contextlib.ExitStack() as stack:
+            for number in np.unique(plan["piece"]).tolist():
+                piece = self.pieces[number]
+                mine = np.flatnonzero(plan["piece"] == number)
+                table = np.load(table_file(self.scratch, piece), allow_pickle=False)[plan["item"][mine]]
+                place["offset"][mine] = table["offset"]
+                for side, name in enumerate(("kept_height", "kept_width", "kept_channels")):
+                    place["shape"][mine, side] = table[name]
+                files[number] = os.open(kept_file(self.scratch, piece), os.O_RDONLY)
+                stack.callback(os.close, files[number])
+            for start in range(0, len(plan), BLOCK_IMAGES):
+                part = slice(start, start + BLOCK_IMAGES)
+                for number, offset, (height, width, channels) in zip(
+                    plan["piece"][part].tolist(),
+                    place["offset"][part].tolist(),
+                    place["shape"][part].tolist(),
+                    strict=True,
+                ):
+                    bytes_ = os.pread(files[number], height * width * channels, offset)
+                    yield np.frombuffer(bytes_, np.uint8).reshape(height, width, channels)
 
 
-def collect_shards(pieces: Sequence[Piece], scratch: Path, output: Path) -> dict[str, list[dict[str, Any]]]:
-    """Returns what `write_records` says of each shard, by output split, in order.
+def _about_file(scratch: Path, shard: Piece) -> Path:
+    return scratch / f"shard-{shard.stem}.json"
+
+
+def collect_shards(
+    shards: Sequence[Piece], scratch: Path, output: Path
+) -> tuple[dict[str, list[dict[str, Any]]], np.ndarray]:
+    """Returns what is known of the shards.
+
+    Returns:
+        What `write_records` says of each, by output split, in order; how often each value is in the training
+        images, int [C, 256].
 
     Raises:
         WorkerLost: a shard in `output` has another size.
     """
-    shards: dict[str, list[dict[str, Any]]] = {}
-    for piece in pieces:
-        about = json.loads((scratch / f"shard-{piece.stem}.json").read_text())
+    found: dict[str, list[dict[str, Any]]] = {}
+    histograms = []
+    for shard in shards:
+        known = json.loads(_about_file(scratch, shard).read_text())
+        about = known["shard"]
         if (size := (output / about["name"]).stat().st_size) != about["bytes"]:
             raise WorkerLost(f"{about['name']} has {size} bytes, {about['bytes']} were written. Run again.")
-        shards.setdefault(piece.split, []).append(about)
-    return shards
-
-
-def collect_histogram(pieces: Sequence[Piece], scratch: Path) -> np.ndarray:
-    """Returns how often each value is in the training images, int [C, 256]."""
-    return np.sum([np.load(scratch / f"histogram-{piece.stem}.npy") for piece in pieces], axis=0)
+        found.setdefault(shard.split, []).append(about)
+        if shard.split == "train":
+            histograms.append(np.array(known["histogram"], np.int64))
+    return found, np.sum(histograms, axis=0)
