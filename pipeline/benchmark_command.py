@@ -26,6 +26,7 @@ _NOT_A_CELLS = (
     "train.recipe",
     "train.workers",
     "train.worker_index",
+    "train.port",
 )
 
 

@@ -92,7 +92,7 @@ def _run_options() -> tuple[str, ...]:
     """Options of whole runs: those of preparing and training, but the ones that place a single worker."""
     every = [key for stage in STAGES for key in stage.options if stage.name in ("preprocess", "train")]
     return (
-        *(key for key in every if key not in ("train.workers", "train.worker_index")),
+        *(key for key in every if key not in ("train.workers", "train.worker_index", "train.port")),
         *("evaluate.target_error", "evaluate.confidence", "evaluate.alpha"),
         *("evaluate.require", "evaluate.not_worse_than", "evaluate.margin"),
         "draws",

@@ -45,6 +45,23 @@ def listening(stop: StopEvent | None) -> Iterator[None]:
             stop.listening = False
 
 
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Within it SIGINT and SIGTERM end the process, as while TensorFlow waits for other processes.
+
+    Python's handlers run between its own instructions: such a wait would never see the event.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class StopEvent(threading.Event):
     """An event that knows whether somebody will look at it.
 

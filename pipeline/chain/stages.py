@@ -199,6 +199,7 @@ STAGES = (
             "train.precision",
             "train.workers",
             "train.worker_index",
+            "train.port",
         ),
         for_baseline=True,
         in_folds=True,

@@ -73,7 +73,7 @@ def summarise(
             "cross_fitted": first[recipe].get("cross_fitted"),
             "classes": first[recipe]["per_class"],
             "abstention": first[recipe]["abstention"],
-            "promise": first[recipe].get("promise"),
+            "promise": _as_exported(first[recipe], config.export.abstain_below),
         }
     document: dict[str, Any] = {"seeds": list(seeds), "figures": figures, "generation": generation}
     chosen = config.train.recipe
@@ -132,6 +132,14 @@ def show_summary(summary: Mapping[str, Any], workspace: Workspace, terminal: Ter
     terminal.say(f"{'TensorBoard:':28}tensorboard --logdir {workspace.root}")
     if summary["classifier"]:
         terminal.say(f"{'serve it:':28}ganpipe serve {summary['classifier']}")
+
+
+def _as_exported(metrics: Mapping[str, Any], given_below: float | None) -> str | None:
+    """The promise in words, and that it is not of the export where that abstains at another threshold."""
+    sentence, certificate = metrics.get("promise"), metrics.get("certificate")
+    if not certificate or given_below in (None, certificate["threshold"]):
+        return sentence
+    return f"{sentence} It is not of what is exported, which abstains below {given_below:g}."
 
 
 def _export_command(workspace: Workspace, recipe: str) -> str:

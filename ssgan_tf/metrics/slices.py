@@ -24,8 +24,8 @@ def chance_of_more(wrong: int, count: int, others_wrong: int, others: int, infla
     """How often a slice would have so many mistakes or more if it erred as the other images do: one-sided.
 
     Fisher's exact test (Fisher 1935); for cross-fitted answers, where that is larger, the score test of two
-    shares, its variance inflated (`ssgan_tf.metrics.intervals.variance_inflation`). Alone it takes one
-    mistake in a slice of a few images for more than chance: with few mistakes their number is not normal.
+    shares, its variance inflated (`ssgan_tf.metrics.intervals.variance_inflation`). Alone that takes one
+    mistake in a slice of a few images for more than chance: their number is far from normal.
 
     Args:
         wrong, count: mistakes and images of the slice.

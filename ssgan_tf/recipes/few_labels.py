@@ -3,8 +3,9 @@
 Settings:  train.recipe=few-labels
 Cost:      guesses for 60,000 images about two minutes, once; a step of 28x28 images (32 labelled, 96
            others in two views) 0.18 s on one core of an AMD EPYC without AVX-512.
-Expected:  MNIST, one draw each while it was developed: 1.6 % test error with 20 labels after 1,000 steps,
-           1.5 % with 100 after 1,500, and 0.8 % after 1,500 with all labels.
+Expected:  MNIST, 100 labels, five draws: 1.6 % test error (1.3 to 2.2 %), baseline 5.1 %. With all labels
+           0.8 % after as many steps. Of photos it gave nothing: 46 % with 40 labels for each of 5 classes,
+           as its baseline.
 Losses:    l, logits; (x, y) images with a label, given or guessed; u any; w, s, weak and strong views;
            p = softmax(l(w(u))) times prior / mean p, scaled to a sum of 1; c = y where u has a label, else
            argmax p; t = 1 where u has a label or max p >= threshold, else 0

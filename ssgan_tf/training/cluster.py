@@ -1,6 +1,7 @@
 """The processes of a `multiworker` training, and where this one stands among them (no TensorFlow here).
 
-`TF_CONFIG` is TensorFlow's: JSON with `cluster`, job name to the addresses of its tasks, and `task`, the
+The settings say it, else `TF_CONFIG`, else the variables of a Slurm step (`slurm.py`). `TF_CONFIG` is
+TensorFlow's: JSON with `cluster`, job name to the addresses of its tasks, and `task`, the
 `type` and `index` of this process. Jobs called `chief` and `worker` train. The first process of both,
 chief before worker, writes the result.
 """
@@ -8,11 +9,13 @@ chief before worker, writes the result.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ssgan_tf.errors import UsageError
+from ssgan_tf.training.slurm import in_slurm, tasks_of_step
 
 # in the order in which TensorFlow numbers their tasks (`multi_worker_util.id_in_cluster`)
 TRAINING_JOBS = ("chief", "worker")
@@ -26,6 +29,14 @@ class Place:
     processes: int
 
 
+@dataclass(frozen=True)
+class Workers:
+    """host:port of all processes, and which of them this is."""
+
+    addresses: tuple[str, ...]
+    index: int
+
+
 class Distributed(Protocol):
     """The settings that say which processes train together."""
 
@@ -35,11 +46,15 @@ class Distributed(Protocol):
 
     @property
     def workers(self) -> str | None:
-        """host:port,... of all workers, or None: see TF_CONFIG."""
+        """host:port,... of all workers, or None: see TF_CONFIG or Slurm."""
 
     @property
     def worker_index(self) -> int | None:
         """Which of the workers this is."""
+
+    @property
+    def port(self) -> int | None:
+        """The first port on each node of a Slurm step, or None: see `tasks_of_step`."""
 
 
 def is_chief(config: Distributed, environ: Mapping[str, str]) -> bool:
@@ -63,29 +78,51 @@ def place_of(config: Distributed, environ: Mapping[str, str]) -> Place:
     """
     if config.strategy != "multiworker":
         return Place(0, 1)
-    if config.workers:
-        count, index = len(config.workers.split(",")), config.worker_index
-        if index is None or not 0 <= index < count:
-            raise UsageError(
-                f"train.worker_index must be 0 to {count - 1} with {count} workers; got {index}."
-            )
-        return Place(index, count)
+    if found := workers_of(config, environ):
+        return Place(found.index, len(found.addresses))
     cluster, task = read_tf_config(environ)
     return place_in(cluster, str(task.get("type")), task.get("index", 0))
+
+
+def workers_of(config: Distributed, environ: Mapping[str, str]) -> Workers | None:
+    """Finds the workers by the settings or by Slurm; None where `TF_CONFIG` says which they are.
+
+    Raises:
+        UsageError: an address or the index is wrong, or nothing says which they are.
+    """
+    if config.workers:
+        addresses, index = config.workers.split(","), config.worker_index
+        for address in addresses:
+            if not re.fullmatch(r"[^\s:]+:\d{1,5}", address):
+                raise UsageError(f"train.workers must be host:port,host:port,...; got {address!r}.")
+        if twice := {address for address in addresses if addresses.count(address) > 1}:
+            raise UsageError(
+                f"train.workers names {min(twice)} twice; each worker has an address of its own."
+            )
+        if index is None or not 0 <= index < len(addresses):
+            raise UsageError(
+                f"train.worker_index must be 0 to {len(addresses) - 1} with {len(addresses)} workers; "
+                f"got {index}."
+            )
+        return Workers(tuple(addresses), index)
+    if environ.get("TF_CONFIG", "").strip():
+        return None
+    if not in_slurm(environ):
+        raise UsageError(
+            "train.strategy=multiworker needs TF_CONFIG, or train.workers=host:port,... with "
+            "train.worker_index, or to be started by srun in a Slurm job."
+        )
+    addresses, index = tasks_of_step(environ, config.port)
+    return Workers(tuple(addresses), index)
 
 
 def read_tf_config(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads `cluster` and `task` of `TF_CONFIG`.
 
     Raises:
-        UsageError: it is absent, no JSON, or lacks one of them.
+        UsageError: it is no JSON, or lacks one of them.
     """
     text = environ.get("TF_CONFIG", "")
-    if not text.strip():
-        raise UsageError(
-            "train.strategy=multiworker needs TF_CONFIG, or train.workers=host:port,... with "
-            "train.worker_index."
-        )
     try:
         document = json.loads(text)
     except ValueError as error:

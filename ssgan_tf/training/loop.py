@@ -20,7 +20,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssgan_tf.errors import WorkerLost
 from ssgan_tf.file_names import CHECKPOINTS
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Losses, System
@@ -31,7 +30,7 @@ from ssgan_tf.training.epochs import periods_of
 from ssgan_tf.training.guards import check_losses, check_variables_finite, writable
 from ssgan_tf.training.held_out import HeldOut
 from ssgan_tf.training.options import LoopOptions
-from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
+from ssgan_tf.training.replicas import ReplicaRange, any_process, broadcast_from_chief, peers
 from ssgan_tf.training.summaries import Summaries
 from ssgan_tf.training.watch import OnEpoch, Watch
 
@@ -94,6 +93,7 @@ class Loop:
         )
         self.names: list[str] = []
         self._run_steps = tf.function(self._steps, reduce_retracing=True)
+        self._any_process = any_process(strategy, self.replicas)
 
     def _build_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
         optimizers = self.system.build_optimizers()
@@ -197,7 +197,8 @@ class Loop:
 
         Args:
             on_progress: called after every call with the step reached and the latest values.
-            stop: when set, a checkpoint is written and the run ends early.
+            stop: when set, in any process of the run, a checkpoint is written and all of them end early, at
+                the same step; every process has one, or none has.
             on_warning: is told of damaged checkpoints passed over, and once of each sign of collapse.
             on_epoch: is called where epochs end, with the means over their steps (`Watch.begin`).
 
@@ -221,11 +222,12 @@ class Loop:
     ) -> int:
         if self.replicas.chief:
             self.checkpoints.restore(on_warning)
-        broadcast_from_chief(self.strategy, self.replicas, self._state().values())
+        with peers(self.replicas, "before the first step"):
+            broadcast_from_chief(self.strategy, self.replicas, self._state().values())
         options, step = self.options, int(self.step.numpy())
         self.watch.begin(step, on_warning, on_epoch)
         iterator = iter(self.batches.elements(step)) if self.batches.streaming else None
-        while step < options.steps and not (stop and stop.is_set()):
+        while step < options.steps and not self._told_to_stop(stop, step):
             count = self.watch.steps_until_due(step)
             with self.watch.timed(step, count):
                 arguments = (tf.constant(step, tf.int64), tf.constant(count, tf.int64))
@@ -246,16 +248,15 @@ class Loop:
         return step
 
     def _call(self, first: tf.Tensor, count: tf.Tensor, iterator: Any) -> tuple[np.ndarray, np.ndarray]:
-        try:
+        with peers(self.replicas, f"between steps {int(first)} and {int(first + count)}"):
             history, waited = self._run_steps(first, count, iterator)
             return history.numpy(), waited.numpy()
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
-            if self.replicas.alone:
-                raise
-            raise WorkerLost(
-                f"another worker was lost between steps {int(first)} and {int(first + count)}; start all "
-                "workers again to continue from the last checkpoint."
-            ) from error
+
+    def _told_to_stop(self, stop: threading.Event | None, step: int) -> bool:
+        if stop is None:
+            return False
+        with peers(self.replicas, f"after step {step}"):
+            return self._any_process(stop.is_set())
 
     def _save(self, step: int) -> None:
         check_variables_finite(step, self._state(), self.checkpoints.latest)

@@ -1,12 +1,14 @@
-"""Which of the run's replicas live in this process, and how its peers get the chief's state."""
+"""Which of the run's replicas live in this process, and what its processes tell each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from ssgan_tf.errors import WorkerLost
 from ssgan_tf.training.cluster import place_in
 
 
@@ -65,3 +67,46 @@ def broadcast_from_chief(
     wide = [tf.cast(variable.read_value(), tf.float64) for variable in variables]
     for variable, value in zip(variables, total(wide), strict=True):
         variable.assign(tf.cast(value, variable.dtype))
+
+
+def any_process(strategy: tf.distribute.Strategy, replicas: ReplicaRange) -> Callable[[bool], bool]:
+    """Makes the function that answers on every process whether one of them was given True.
+
+    All processes must call it equally often. One that is told to stop so takes the others with it, at a
+    step that is the same for all. (TensorFlow's PreemptionCheckpointHandler agrees in a like way, but runs
+    one step a call and writes the checkpoints itself.)
+    """
+    if replicas.alone:
+        return bool
+
+    @tf.function(autograph=False)
+    def count(mine: tf.Tensor) -> tf.Tensor:
+        def replica(mine: tf.Tensor) -> tf.Tensor:
+            # the copy lies on the replica's device, which a collective asks for
+            here = tf.identity(mine)
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return strategy.experimental_local_results(strategy.run(replica, args=(mine,)))[0]
+
+    return lambda mine: float(count(tf.constant(float(mine)))) > 0.0
+
+
+@contextmanager
+def peers(replicas: ReplicaRange, when: str) -> Iterator[None]:
+    """Turns the errors of a peer that is gone into one message.
+
+    Args:
+        replicas: of this process.
+        when: at what point of the training, for the message.
+
+    Raises:
+        WorkerLost: another process ended.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
+        if replicas.alone:
+            raise
+        raise WorkerLost(
+            f"another worker was lost {when}; start all workers again to continue from the last checkpoint."
+        ) from error

@@ -7,24 +7,18 @@ trying out that a recipe trains on several replicas, before it does so on GPUs.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from ssgan_tf.devices import visible_gpus
 from ssgan_tf.errors import UsageError
-from ssgan_tf.training.cluster import place_in, read_tf_config
+from ssgan_tf.training.cluster import Workers, place_in, read_tf_config
 
 DEFAULT_CPU_REPLICAS = 2
 
 
 def make_strategy(
-    name: str,
-    replicas: int | None = None,
-    *,
-    workers: Sequence[str] = (),
-    worker_index: int | None = None,
+    name: str, replicas: int | None = None, *, workers: Workers | None = None
 ) -> tf.distribute.Strategy:
     """Builds a strategy.
 
@@ -33,17 +27,16 @@ def make_strategy(
             (processes, each with all its GPUs or one CPU device).
         replicas: number of replicas of mirrored, each on a GPU of its own; default: all GPUs. Without any
             GPU that many logical CPU devices are made; default: 2.
-        workers: host:port of every worker; without them multiworker reads TF_CONFIG.
-        worker_index: which of the workers this process is; 0 is the chief.
+        workers: those of multiworker, of which the first is the chief; None: TF_CONFIG names them.
 
     Raises:
-        UsageError: unknown name, more replicas than GPUs, or the devices were fixed before.
+        UsageError: unknown name, more replicas than GPUs, the devices were fixed before, or a port is taken.
     """
     if name == "default":
         count_replicas(name, replicas)
         return tf.distribute.get_strategy()
     if name == "multiworker":
-        return _multiworker(workers, worker_index)
+        return _multiworker(workers)
     if name != "mirrored":
         raise UsageError(f"train.strategy must be default, mirrored or multiworker; got {name!r}.")
     count = count_replicas(name, replicas)
@@ -103,27 +96,26 @@ def device_names(strategy: tf.distribute.Strategy) -> list[str]:
     return (visible_gpus() or ["CPU:0"])[:1]
 
 
-def _multiworker(
-    workers: Sequence[str], worker_index: int | None
-) -> tf.distribute.MultiWorkerMirroredStrategy:
+def _multiworker(workers: Workers | None) -> tf.distribute.MultiWorkerMirroredStrategy:
     if workers:
-        for address in workers:
-            if not re.fullmatch(r"[^\s:]+:\d{1,5}", address):
-                raise UsageError(f"train.workers must be host:port,host:port,...; got {address!r}.")
-        if worker_index is None or not 0 <= worker_index < len(workers):
-            raise UsageError(
-                f"train.worker_index must be 0 to {len(workers) - 1} with {len(workers)} workers; "
-                f"got {worker_index}."
-            )
-        cluster = tf.train.ClusterSpec({"worker": list(workers)})
+        cluster = tf.train.ClusterSpec({"worker": list(workers.addresses)})
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-            cluster, task_type="worker", task_id=worker_index, rpc_layer="grpc"
+            cluster, task_type="worker", task_id=workers.index, rpc_layer="grpc"
         )
     else:
-        cluster, task = read_tf_config(os.environ)
-        place_in(cluster, str(task.get("type")), task.get("index", 0))
+        named, task = read_tf_config(os.environ)
+        place_in(named, str(task.get("type")), task.get("index", 0))
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except tf.errors.UnknownError as error:
+        if "gRPC server" not in error.message:
+            raise
+        address = resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
+        raise UsageError(
+            f"this worker cannot listen at {address}: another program has the port. Give it another one "
+            "(train.workers or TF_CONFIG; in a Slurm step train.port)."
+        ) from None
 
 
 def make_logical_cpus(count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -13,10 +14,13 @@ from click.testing import CliRunner
 from export_fixtures import digit_images
 
 from pipeline.cli import main
-from pipeline.exported.inputs_log import model_digest, write_log
+from pipeline.errors import DataError
+from pipeline.exported.inputs_log import model_digest, read_columns, write_log
 from pipeline.exported.layout import CONFIDENCE_FILE, REFERENCE_FILE
-from pipeline.monitoring.observed import drawn
+from pipeline.monitoring.compared import compare
+from pipeline.monitoring.observed import Observed, drawn
 from pipeline.stages.predict.inputs import Entry
+from ssgan_tf.metrics.shift import Seen
 from ssgan_tf.reference import MOST_IMAGES, Reference
 from ssgan_tf.systems.recipe import System
 
@@ -142,7 +146,8 @@ def test_mistakes_end_in_one_message(version, new_digits, tmp_path):
         ((tmp_path / "none", *at), 3, "does not exist"),
         ((few, "--inputs-log", log, *at), 2, "give either IMAGES"),
         (at, 2, "give either IMAGES"),
-        ((few, *at, "--level", "2"), 2, "--level must be a number between 0 and 1 (exclusive); got '2'"),
+        ((few, *at, "--level", "2"), 2, "--level must be a number from 0.003 to below 1; got '2'"),
+        ((few, *at, "--level", "0.001"), 2, "--level must be a number from 0.003 to below 1; got '0.001'"),
         ((few, *at, "--level", "x"), 2, "got 'x'"),
         ((few, *at, "--workdir", tmp_path), 2, "name two models"),
         (("--inputs-log", log, *at), 3, "is of another model"),
@@ -157,6 +162,43 @@ def test_mistakes_end_in_one_message(version, new_digits, tmp_path):
         lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1 and words in lines[0], result.stderr
         assert result.stdout == ""
+
+
+def test_a_damaged_log_ends_in_one_message(version, tmp_path):
+    log, rows = tmp_path / "seen.npz", np.ones(40)
+    width = Reference.load(version / REFERENCE_FILE).features.shape[1]
+    whole = {"features": np.ones((40, width)), "confidence": rows, "class_id": rows.astype(int)}
+    wrong = (
+        {"features": np.full((40, width), "x")},
+        {"confidence": np.ones((40, 2))},
+        {"class_id": np.full(40, 2**40)},
+        {"looks_familiar": np.full(40, "x")},
+        {"features": np.ones(40)},
+    )
+    for columns in wrong:
+        write_log(log, model_digest(version), whole | columns)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_columns(log, version)
+    write_log(log, model_digest(version), whole)
+    good = log.read_bytes()
+    for place in range(0, 400, 3):
+        log.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        with contextlib.suppress(DataError):
+            read_columns(log, version)
+
+
+def test_two_images_are_the_fewest_to_compare_with(version, tmp_path):
+    copy = Path(shutil.copytree(version, tmp_path / "model" / "3"))
+    old = Reference.load(version / REFERENCE_FILE)
+    one = {name: getattr(old, name)[:1] for name in ("features", "confidence", "class_id")}
+    Reference(**{**vars(old), **one}).save(copy / REFERENCE_FILE)
+    seen = Seen(old.features[:40], old.confidence[:40], old.class_id[:40])
+    with pytest.raises(DataError, match="keeps too few images"):
+        compare(copy, Observed(seen, None, 0), 0.05)
+    assert (
+        "of looks at images without one 0.5 % raise"
+        in compare(version, Observed(seen, None, 0), 0.005)["sentence"]
+    )
 
 
 def test_of_many_images_some_are_drawn():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +25,10 @@ from pipeline.exported.pushing import check_target, push, roll_back
 from pipeline.exported.shipped import newest_answers, write_answers
 from pipeline.exported.versions import write_made_from
 from pipeline.options import settings_of
+from pipeline.reporting.summary import _as_exported
 from pipeline.stages.evaluate.gate import known_figures, parse_requirements
 from pipeline.stages.evaluate.settings import EvaluateConfig
+from pipeline.stages.export.model_card import _classes
 from pipeline.stages.export.promises import confidence_of
 from pipeline.stages.export.settings import ExportConfig
 from pipeline.terminal import Terminal
@@ -197,6 +201,89 @@ def test_a_model_must_be_shown_not_to_be_worse_on_the_images_of_both(model, tmp_
         bless(asked, model / "evaluate", QUIET)
 
 
+def test_a_question_without_an_answer_leaves_no_older_yes(model, tmp_path):
+    figures = {"name": "words", "list": [1], "flag": True, "distance": 1.0}
+    evaluated = evaluation(tmp_path / "other", 8, generation=figures)
+    for name in ("name", "list", "flag", "absent"):
+        bless(EvaluateConfig(require="error<=0.5"), evaluated, QUIET)
+        with pytest.raises(UsageError, match=f"'generation.{name}' names no figure.*generation.distance"):
+            bless(EvaluateConfig(require=f"generation.{name}<=1"), evaluated, QUIET)
+        assert not (tmp_path / "other" / "blessing.json").exists()
+
+
+def test_a_folder_without_versions_is_no_model_to_be_held_against(model, tmp_path):
+    served = tmp_path / "served"
+    push(version(tmp_path / "a"), served)
+    (tmp_path / "empty" / "4").mkdir(parents=True)
+    for place, error, said in (
+        (served / "1", UsageError, "a version itself; --not-worse-than wants the folder above"),
+        (served / "1/saved_model.pb", UsageError, "--not-worse-than wants a folder"),
+        (model, UsageError, "holds 'evaluate', which is no version"),
+        (tmp_path / "empty", DataError, "4' holds no SavedModel"),
+    ):
+        with pytest.raises(error, match=said):
+            bless(EvaluateConfig(not_worse_than=str(place)), model / "evaluate", QUIET)
+        assert not (model / "blessing.json").exists()
+
+
+def test_damaged_answers_end_in_one_message(tmp_path):
+    write_answers(version(tmp_path / "7"), np.array([f"{n:032x}" for n in range(90)]), np.arange(90) > 3)
+    answers = tmp_path / "7/assets.extra/answers.npz"
+    good = answers.read_bytes()
+    for place in range(0, len(good), 5):
+        answers.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        with contextlib.suppress(DataError):
+            newest_answers(tmp_path)
+    for right in (np.ones(89, bool), np.ones(90), np.ones((90, 1), bool)):
+        write_answers(tmp_path / "7", np.arange(90).astype(str), right)
+        with pytest.raises(DataError, match="do not belong together"):
+            newest_answers(tmp_path)
+
+
+def test_what_is_blessed_under_a_promise_is_shipped_with_it(model, tmp_path):
+    evaluation(model, 8, certified_coverage=0.9)
+    export(model)
+    bless(EvaluateConfig(require="coverage>=0.8"), model / "evaluate", QUIET)
+    config = ExportConfig(push=str(tmp_path / "served"))
+    with pytest.raises(GateRefused, match="abstains at another threshold"):
+        push_blessed(config, model / "export", QUIET)
+    told = model / "export/classifier/1/assets/confidence.json"
+    told.write_text(json.dumps({"temperature": 1.0, "promise": {"state": PROMISED}}))
+    push_blessed(config, model / "export", QUIET)
+    assert [*find_versions(tmp_path / "served")] == [1]
+
+
+def test_numbers_that_servers_do_not_know_are_not_given(tmp_path):
+    a, most = version(tmp_path / "a"), 2**63 - 1
+    (tmp_path / "beyond" / str(most + 1)).mkdir(parents=True)
+    assert push(a, tmp_path / "beyond") == (1, True)
+    version(tmp_path / "last" / str(most), "b")
+    with pytest.raises(UsageError, match=f"holds version {most}, after which servers know none"):
+        push(a, tmp_path / "last")
+
+
+def test_no_version_is_taken_back_for_one_that_is_none(tmp_path):
+    served = tmp_path / "served"
+    (served / "0").mkdir(parents=True)
+    push(version(tmp_path / "a"), served)
+    with pytest.raises(UsageError, match="0' holds no SavedModel"):
+        roll_back(served)
+    push(version(tmp_path / "b", "b"), served)
+    roll_back(served)
+    shutil.copytree(served / "2.rolled-back", served / "2")
+    with pytest.raises(UsageError, match="a version 2 was taken back before"):
+        roll_back(served)
+    assert sorted(find_versions(served)) == [0, 1, 2]
+
+
+def test_a_version_that_is_a_link_goes_without_what_it_leads_to(tmp_path):
+    served, elsewhere = tmp_path / "served", version(tmp_path / "elsewhere", "b")
+    push(version(tmp_path / "a"), served)
+    (served / "2").symlink_to(elsewhere)
+    assert push(version(tmp_path / "c", "c"), served, keep=1) == (3, True)
+    assert {path.name for path in served.iterdir()} == {".push.lock", "3"} and is_whole(elsewhere)
+
+
 def test_versions_are_numbered_on_and_the_last_are_kept(tmp_path):
     served = tmp_path / "deep" / "served"
     for number, content in enumerate("abcd", 1):
@@ -313,3 +400,16 @@ def test_answers_survive_the_file(tmp_path):
         and found.right.tolist() == [True, False]
     )
     assert newest_answers(tmp_path / "7") is None
+
+
+def test_the_end_of_a_run_tells_that_the_promise_is_not_of_the_export():
+    metrics = {"promise": "It answers.", "certificate": {"threshold": 0.7}}
+    assert _as_exported(metrics, None) == _as_exported(metrics, 0.7) == "It answers."
+    assert _as_exported(metrics, 0.0) == "It answers. It is not of what is exported, which abstains below 0."
+    assert _as_exported({}, 0.5) is None
+
+
+def test_the_model_card_shows_a_class_name_as_it_is():
+    row = {"count": 3, "recall": 1.0, "recall_interval": [0.4, 1.0]}
+    text = _classes({"per_class": {"a|b\nc": row, "<script>": row}, "abstention": []})
+    assert text[2].startswith(r"| a\|b c | 3 |") and text[3].startswith(r"| \<script> | 3 |")

@@ -26,6 +26,15 @@ def test_what_folds_share_makes_a_difference_less_sure():
     assert chance_of_more(5, 5, 9, 9, 2.0) == 1
 
 
+def test_among_many_small_slices_none_is_called_worse_by_one_mistake():
+    random, alarms, rounds = np.random.default_rng(0), 0, 50
+    site = np.repeat([f"site {n}" for n in range(32)], [1] * 30 + [200] * 2)
+    for _ in range(rounds):
+        rows = slice_rows({"site": site}, random.random(len(site)) < 0.02, 2.25)
+        alarms += min(row["chance"] for row in rows) <= LEVEL
+    assert alarms / rounds <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / rounds)
+
+
 def test_holms_correction():
     # four hypotheses: 0.005 * 4, 0.01 * 3, 0.03 * 2, then no less than the one before
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssgan_tf.errors import UsageError
+from ssgan_tf.errors import UsageError, WorkerLost
 from ssgan_tf.step_context import StepContext
+from ssgan_tf.training.replicas import ReplicaRange, any_process, peers
 from ssgan_tf.training.strategy import make_strategy
 
 
@@ -103,3 +104,17 @@ def test_replicas_draw_slices_of_the_same_noise(mirrored):
     for one, several in zip(whole, parts, strict=True):
         joined = np.concatenate([part.numpy() for part in mirrored.experimental_local_results(several)])
         np.testing.assert_array_equal(one.numpy(), joined)
+
+
+def test_a_peer_that_is_gone_is_one_message_and_alone_an_error_stays_what_it_is():
+    gone = tf.errors.UnavailableError(None, None, "Connection reset by peer")
+    again = pytest.raises(WorkerLost, match=r"lost after step 7; start all workers again")
+    with again, peers(ReplicaRange(1, 1, 2), "after step 7"):
+        raise gone
+    with pytest.raises(tf.errors.UnavailableError), peers(ReplicaRange(0, 2, 2), "after step 7"):
+        raise gone
+
+
+def test_alone_nobody_else_is_asked(mirrored):
+    any_of_them = any_process(mirrored, ReplicaRange.of(mirrored))
+    assert any_of_them(True) is True and any_of_them(False) is False

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.errors import DataError, UsageError, did_you_mean
 from pipeline.evaluated import metrics_at, read_stored
@@ -108,7 +108,7 @@ def known_figures() -> tuple[str, ...]:
     return tuple(name for name, value in values.items() if _is_number(value))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

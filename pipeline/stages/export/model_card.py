@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ the training images get an answer too, with a `real_score` to judge it by, and w
 share of held-out images that look no more familiar. `features` and `features_bytes` answer the layer before
 the logits.
 """
+_MARKS = re.compile(r"([\\`|<])")
 _SETS = "; and\n`labels_that_remain` [B, K] (the most probable first, then empty)"
 _GENERATOR = """\
 | signature | input | output |
@@ -106,14 +108,15 @@ def _data(info: DatasetInfo) -> list[str]:
     lines = []
     source = document.get("source")
     if isinstance(source, Mapping):
-        lines.append("- source: " + ", ".join(f"{key} {value}" for key, value in sorted(source.items())))
+        told = ", ".join(f"{key} {value}" for key, value in sorted(source.items()))
+        lines.append(f"- source: {_as_text(told)}")
     shape, framing = " x ".join(map(str, info.image_shape)), info.framing
     lines.append(f"- records: {shape}, of files by resize={framing.resize}, background {framing.background}")
     for name, split in info.splits.items():
         labelled = f", {split['labelled']} of them labelled" if "labelled" in split else ""
         lines.append(f"- {name}: {split['count']} images{labelled}")
     if info.class_names:
-        lines.append(f"- classes ({info.num_classes}): {', '.join(info.class_names)}")
+        lines.append(f"- classes ({info.num_classes}): {_as_text(', '.join(info.class_names))}")
     if "labelled_digest" in document:
         lines.append(f"- digest of the labelled keys: `{document['labelled_digest']}`")
     return lines
@@ -151,7 +154,9 @@ def _classes(metrics: Mapping[str, Any]) -> list[str]:
     """Recall of each class, and what abstaining would give, with 95 % intervals."""
     text = ["| class | images | recall | 95 % interval |", "|---|---|---|---|"]
     for name, row in metrics["per_class"].items():
-        text.append(f"| {name} | {row['count']} | {row['recall']:.4g} | {_span(row['recall_interval'])} |")
+        text.append(
+            f"| {_as_text(name)} | {row['count']} | {row['recall']:.4g} | {_span(row['recall_interval'])} |"
+        )
     text += ["", "| abstaining below | answered | 95 % interval | error among them | 95 % interval |"]
     text.append("|---|---|---|---|---|")
     for row in metrics["abstention"]:
@@ -168,4 +173,9 @@ def _span(interval: Sequence[float]) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return in_words(value)
+    return _as_text(in_words(value))
+
+
+def _as_text(words: str) -> str:
+    """What the user named, so that Markdown shows it as it is: in one line and one cell, and no HTML."""
+    return _MARKS.sub(r"\\\1", " ".join(words.splitlines()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import as_in, at_least, one_of, setting
+from ssgan_tf.declare import as_in, at_least, one_of, setting, whole
 from ssgan_tf.training.options import LoopOptions
 
 AUTO = "auto"
@@ -54,7 +54,7 @@ class TrainConfig:
     )
     workers: str | None = setting(
         None,
-        "all workers of multiworker; default: TF_CONFIG",
+        "all workers of multiworker; default: those of TF_CONFIG, or the tasks of a Slurm step",
         affects_result=False,
         group="devices",
         takes="HOST:PORT,...",
@@ -64,6 +64,15 @@ class TrainConfig:
         None,
         "which of the workers this is; 0 is the chief, which writes",
         at_least(0),
+        affects_result=False,
+        group="devices",
+        remembered=False,
+    )
+    port: int | None = setting(
+        None,
+        "of multiworker in a Slurm step: the port of the first task on each node; default: those that srun "
+        "--resv-ports reserved, or one that follows from the job's number",
+        whole(1024, 65535),
         affects_result=False,
         group="devices",
         remembered=False,

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Interrupted, UsageError
-from pipeline.interrupts import StopEvent, listening
+from pipeline.interrupts import StopEvent, ending_at_once, listening
 from pipeline.stages.train.planned import check_training, default_steps, system_of
 from pipeline.stages.train.precision import ASKED, choose_precision
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.terminal import Terminal
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from ssgan_tf.systems.recipe import System
     from ssgan_tf.training.epochs import Period
     from ssgan_tf.training.trained import TrainingRecord
 
 ACCURACY = "discriminator/accuracy"
 SPEED = "examples/s"
+EARLY = "before the first step"
 # endings of recorded names, and what they are an accuracy of
 ACCURACIES = {
     "/labelled_accuracy": "training-batch",
@@ -70,20 +74,16 @@ def run(
     from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
-    from ssgan_tf.training.replicas import ReplicaRange
-    from ssgan_tf.training.strategy import make_strategy
+    from ssgan_tf.training.replicas import ReplicaRange, peers
     from ssgan_tf.training.trained import TrainingRecord
 
     info = DatasetInfo.load(data)
     planned = check_training(config, recipe_settings, info)
     recipe, settings, options = planned.recipe, planned.settings, planned.options
-    strategy = make_strategy(
-        config.strategy,
-        config.replicas,
-        workers=config.workers.split(",") if config.workers else (),
-        worker_index=config.worker_index,
-    )
-    dtype, why = choose_precision(config, strategy, output, companions)
+    strategy = _strategy(config, terminal)
+    replicas = ReplicaRange.of(strategy)
+    with peers(replicas, EARLY):
+        dtype, why = choose_precision(config, strategy, output, companions)
     system = system_of(planned, info, dtype)
     record = TrainingRecord(
         recipe=recipe.name,
@@ -108,19 +108,21 @@ def run(
     if latest_checkpoint(output / CHECKPOINTS) and (output / TRAINING).exists():
         _check_continues(TrainingRecord.load(output), record)
     record.save(output)
-    labels = labels_to_train_on(
-        info, system, strategy, seed=seed, folder=output, say=lambda line: terminal.say(f"  {line}")
-    )
-    batches = open_batches(
-        info,
-        system.streams(),
-        seed=seed,
-        memory_limit=config.memory_limit_mb * 2**20,
-        replicas=ReplicaRange.of(strategy),
-        labels=labels,
-    )
-    held_out = open_held_out(info, system)
-    loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)
+    # variables get the chief's values when they are made
+    with peers(replicas, EARLY):
+        labels = labels_to_train_on(
+            info, system, strategy, seed=seed, folder=output, say=lambda line: terminal.say(f"  {line}")
+        )
+        batches = open_batches(
+            info,
+            system.streams(),
+            seed=seed,
+            memory_limit=config.memory_limit_mb * 2**20,
+            replicas=replicas,
+            labels=labels,
+        )
+        held_out = open_held_out(info, system)
+        loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)
     latest: dict[str, float] = {}
     with terminal.progress(f"train {recipe.name}", settings.steps) as progress:
 
@@ -151,6 +153,20 @@ def run(
         "last": {name: value for name, value in latest.items() if name != SPEED},
         "stands_for": {"steps": default_steps(config, recipe_settings, info)},
     }
+
+
+def _strategy(config: TrainConfig, terminal: Terminal) -> tf.distribute.Strategy:
+    """Starts the devices; of several processes each waits here for the others."""
+    from ssgan_tf.training.cluster import place_of, workers_of
+    from ssgan_tf.training.strategy import make_strategy
+
+    if config.strategy != "multiworker":
+        return make_strategy(config.strategy, config.replicas)
+    workers, place = workers_of(config, os.environ), place_of(config, os.environ)
+    if place.processes > 1:
+        terminal.say(f"  worker {place.number} of {place.processes}: waiting for the others")
+    with ending_at_once():
+        return make_strategy(config.strategy, workers=workers)
 
 
 def epoch_in_words(values: Mapping[str, float]) -> str:
