@@ -57,7 +57,11 @@ def start(workdirs, *arguments, settings=SETTINGS):
 
 def finish(workers, *codes):
     """Waits for workers and requires their exit codes; returns what they said."""
-    errors = [worker.communicate(timeout=600)[1] for worker in workers]
+    try:
+        errors = [worker.communicate(timeout=600)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
     assert [worker.returncode for worker in workers] == list(codes), errors
     assert not any("Traceback" in text for text in errors), errors
     return errors
