@@ -57,7 +57,11 @@ def start(workdirs, *arguments, settings=SETTINGS):
 
 def finish(workers, *codes):
     """Waits for workers and requires their exit codes; returns what they said."""
-    errors = [worker.communicate(timeout=600)[1] for worker in workers]
+    try:
+        errors = [worker.communicate(timeout=600)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
     assert [worker.returncode for worker in workers] == list(codes), errors
     assert not any("Traceback" in text for text in errors), errors
     return errors
@@ -170,12 +174,12 @@ def test_workers_that_are_told_to_stop_go_on_to_the_same_bits(undisturbed, tmp_p
 
 @pytest.mark.slow
 def test_four_workers_train_as_one(ganpipe, undisturbed, tmp_path):
-    few = (*TOY, "--steps", "60")
+    few = (*TOY, "--steps", "20")
     shutil.copytree(undisturbed / "data", tmp_path / "four")
     shutil.copytree(undisturbed / "data", tmp_path / "one")
     finish(start([tmp_path / "four"] * 4, settings=few), 0, 0, 0, 0)
     ganpipe("train", "--workdir", tmp_path / "one", *few)
-    four, one = (state(tmp_path / name / "seed-0/gaussian/train", 60) for name in ("four", "one"))
+    four, one = (state(tmp_path / name / "seed-0/gaussian/train", 20) for name in ("four", "one"))
     assert four.keys() == one.keys()
     for name, value in one.items():
         np.testing.assert_allclose(four[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
