@@ -150,7 +150,7 @@ def _finding(requirement: Requirement, metrics: Mapping[str, Any]) -> dict[str, 
     section, _, name = requirement.name.rpartition(".")
     values = metrics.get(section, {}) if section else metrics
     value = values.get(name)
-    if value is None or not _is_number(value):
+    if not _is_number(value):
         if section:
             raise _unknown(
                 requirement.name, tuple(f"{section}.{k}" for k, v in values.items() if _is_number(v))
