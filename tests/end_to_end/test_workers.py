@@ -181,8 +181,9 @@ def test_four_workers_train_as_one(ganpipe, undisturbed, tmp_path):
     ganpipe("train", "--workdir", tmp_path / "one", *few)
     four, one = (state(tmp_path / name / "seed-0/gaussian/train", 20) for name in ("four", "one"))
     assert four.keys() == one.keys()
+    # in these steps the weights move by about 1e-5; rounding took four workers 5e-8 apart
     for name, value in one.items():
-        np.testing.assert_allclose(four[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(four[name], value, rtol=1e-4, atol=2e-7, err_msg=name)
 
 
 @pytest.mark.slow
