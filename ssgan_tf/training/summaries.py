@@ -189,8 +189,10 @@ class Summaries:
         (folder / f"step-{step:07d}.png").write_bytes(tf.io.encode_png(picture).numpy())
 
     def _views(self, real: tf.Tensor) -> None:
+        if self._writer is None:
+            return
         picture = views_picture(self.system, real, SAMPLE_SEED)
-        if self._writer is None or picture is None:
+        if picture is None:
             return
         with self._writer.as_default(step=0):
             tf.summary.image("views", picture[np.newaxis])

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serving_models
@@ -37,7 +38,7 @@ class Clock:
         return self.now
 
 
-def manager(folder: Path, versions: str = "latest", clock: Clock | None = None, **settings: float) -> Manager:
+def manager(folder: Path, versions: str = "latest", clock: Clock | None = None, **settings: Any) -> Manager:
     return Manager(
         {folder.name: folder},
         policy=parse_versions(versions),
@@ -279,8 +280,7 @@ def test_links_to_nowhere_do_not_end_the_search_for_versions(folder: Path, monke
 
 def test_a_look_that_fails_is_said_and_tried_again(folder: Path, monkeypatch) -> None:
     said: list[str] = []
-    served = manager(folder, poll=0.01)
-    served._say = said.append
+    served = manager(folder, poll=0.01, say=said.append)
     served.load_first()
     look, failing = served.look, threading.Event()
     failing.set()

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.exported.layout import GRAPH_FILES, find_versions
 from pipeline.serving.models.model import Model
+from pipeline.serving.models.repeated_look import RepeatedLook
 from pipeline.serving.settings import VersionPolicy
 from pipeline.serving.status import CODES, ServingError, bare, invalid, not_found
 
@@ -80,11 +81,17 @@ class Manager:
         self.folders = dict(folders)
         self.policy, self.labels = policy, dict(labels)
         self._load, self._say, self._clock = load, say, clock
-        self._poll, self._retries, self._retry_wait = poll, retries, retry_wait
+        self._retries, self._retry_wait = retries, retry_wait
         self._lock = threading.Lock()
         self._versions: dict[str, dict[int, Version]] = {name: {} for name in folders}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
+        self._looks = RepeatedLook(
+            lambda: self.look(),
+            name="versions",
+            seconds=poll,
+            say=say,
+            # what is loaded serves on
+            in_words=lambda error: f"cannot look for versions, and will try again: {error!r}",
+        )
 
     def load_first(self) -> None:
         """Loads what is there, on the caller's thread.
@@ -102,29 +109,15 @@ class Manager:
 
     def start(self) -> None:
         """Starts to watch the folders."""
-        self._thread.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """Stops watching, and lets every model go."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looks.stop()
         for table in self._versions.values():
             for version in table.values():
                 if version.model:
                     version.model.retire()
-
-    def _watch(self) -> None:
-        said = ""
-        while not self._stop.wait(self._poll):
-            try:
-                self.look()
-                said = ""
-            except Exception as error:
-                # the next look may find it mended; what is loaded serves on
-                if said != repr(error):
-                    said = repr(error)
-                    self._say(f"cannot look for versions, and will try again: {said}")
 
     def acquire(self, name: str, number: int | None = None, label: str | None = None) -> Model:
         """Returns a model for one request, which must `release` it.
@@ -156,7 +149,7 @@ class Manager:
         """True if every model has an available version, and new ones are still looked for."""
         with self._lock:
             loaded = all(any(v.model for v in table.values()) for table in self._versions.values())
-        return loaded and (self._thread.is_alive() or not self._thread.ident)
+        return loaded and not self._looks.ended
 
     def available(self, name: str) -> list[int]:
         """Returns the versions of a model that can answer, ascending."""
@@ -200,7 +193,7 @@ class Manager:
                 continue
             chosen = self.policy.choose(found)
             for number in chosen:
-                if not self._stop.is_set():
+                if not self._looks.stopped.is_set():
                     self._load_if_new(name, number, found[number])
             self._let_go(name, set(chosen))
 

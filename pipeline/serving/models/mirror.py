@@ -12,7 +12,6 @@ there. A bucket that cannot be reached changes nothing.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pipeline.errors import DataError, UsageError, writing_to
 from pipeline.remote.urls import Url
 from pipeline.serving.models.mirror_place import MirrorPlace
 from pipeline.serving.models.remote_versions import Listing, unfit, versions_behind
+from pipeline.serving.models.repeated_look import RepeatedLook
 
 SETTLE = 1.0
 """Seconds between the two looks of the start."""
@@ -51,13 +51,19 @@ class Mirror:
             poll: seconds between looks.
             say: told in one line of what was taken or failed.
         """
-        self.url, self._choose, self._poll, self._say = url, choose, poll, say
+        self.url, self._choose, self._say = url, choose, say
         self._place = MirrorPlace(url, cache)
         self.folder = self._place.folder
         self._seen: dict[int, Listing] = {}
         self._told: dict[int, str] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="mirror", daemon=True)
+        self._looks = RepeatedLook(
+            lambda: self.look(),
+            name="mirror",
+            seconds=poll,
+            say=say,
+            # what is here serves on
+            in_words=lambda error: f"cannot mirror {url}, and will try again: {error}",
+        )
 
     def first(self) -> None:
         """Brings what is there now, on the caller's thread.
@@ -71,7 +77,7 @@ class Mirror:
         try:
             whole = self.look()
             if not whole:
-                self._stop.wait(SETTLE)
+                self._looks.stopped.wait(SETTLE)
                 self.look()
         except DataError as error:
             if not self._place.here():
@@ -90,27 +96,13 @@ class Mirror:
 
     def start(self) -> None:
         """Starts to look for new versions."""
-        self._thread.start()
+        self._looks.start()
 
     def stop(self) -> None:
         """Ends it; a copy under way is given up after the block that is read."""
-        self._stop.set()
-        if self._thread.is_alive():
-            # one that waits for a store that does not answer ends with the process
-            self._thread.join(STOP_SECONDS)
+        # one that waits for a store that does not answer ends with the process
+        self._looks.stop(STOP_SECONDS)
         self._place.release()
-
-    def _watch(self) -> None:
-        said = ""
-        while not self._stop.wait(self._poll):
-            try:
-                self.look()
-                said = ""
-            except Exception as error:
-                # the next look may find it mended; what is here serves on
-                if said != str(error):
-                    said = str(error)
-                    self._say(f"cannot mirror {self.url}, and will try again: {said}")
 
     def look(self) -> bool:
         """Looks once: takes versions that have settled, and drops those that are not chosen any more.
@@ -131,7 +123,7 @@ class Mirror:
         wanted = self._choose(settled)
         taken = 0
         for number in wanted:
-            if self._stop.is_set():
+            if self._looks.stopped.is_set():
                 return False
             taken += self._take(number, fit[number])
         if wanted and taken == len(wanted):
@@ -155,7 +147,7 @@ class Mirror:
             return versions_behind(self.url).get(number) == files
 
         with writing_to(self._place.root):
-            if not self._place.copy(number, files, still=still, stopped=self._stop.is_set):
+            if not self._place.copy(number, files, still=still, stopped=self._looks.stopped.is_set):
                 return False
         self._told.pop(number, None)
         self._say(f"mirrored version {number} of {self.url}")

@@ -93,10 +93,11 @@ def check_training(
     overrides = {**recipe_settings, **{name: v for name, v in chosen.items() if v is not None}}
     if config.epochs is not None and "steps" in overrides:
         raise UsageError("give either train.epochs or a number of steps, not both.")
-    if config.views is not None and _takes_views(recipe, config, recipe_settings):
+    settings = recipe.configure(config.preset, overrides)
+    takes_views = "views" in recipe.describe(settings)
+    if config.views is not None and takes_views:
         # what is said of one recipe stands before what is said of all
         overrides.setdefault("views", config.views)
-    settings = recipe.configure(config.preset, overrides)
     fits = info is not None and config.preset == SMALL and recipe.needs_labels
     fitted = _fitted(settings, _train_split(info)["count"]) if info is not None and fits else {}
     fitted = {name: value for name, value in fitted.items() if name not in overrides}
@@ -113,15 +114,11 @@ def check_training(
     options = recipe.loop_options(config.preset, settings)
     options |= {name: value for name, value in given.items() if value is not None}
     loop = LoopOptions(**options | {"steps": settings.steps})
-    unused = config.views if "views" not in recipe.describe(settings) else None
-    planned = Planned(recipe, settings, loop, "steps" in fitted, other, unused)
+    unused_views = None if takes_views else config.views
+    planned = Planned(recipe, settings, loop, "steps" in fitted, other, unused_views)
     if info is not None:
         _check_data(planned, system_of(planned, info), info, replicas)
     return planned
-
-
-def _takes_views(recipe: Recipe, config: TrainConfig, recipe_settings: Mapping[str, Any]) -> bool:
-    return "views" in recipe.describe(recipe.configure(config.preset, recipe_settings))
 
 
 def _fitted(settings: Any, count: int) -> dict[str, int]:
