@@ -2,8 +2,8 @@
 
 The unlabelled images say where the classes part; with few labels that is most of what is known. Which images
 were labelled hardly matters: on MNIST's training images, draws of 20 labels gave 1.3 and 1.6 % wrong guesses,
-of 100 labels 1.6 %; among the surest 90 % 0.2 % were wrong. On the 1,797 digits of scikit-learn, three draws of
-20 labels gave 1.3 to 4.0 %, of 100 labels 0.5 to 0.8 %.
+of 100 labels 1.6 %; among the surest 90 % 0.2 % were wrong. On the 1,797 digits of scikit-learn, three draws
+of 20 labels gave 1.3 to 4.0 %, of 100 labels 0.5 to 0.8 %.
 
 Neighbours do not always share their class (photos as pixels do not). So labels are left out first, and the
 guesses are used only where these come out right.
