@@ -115,8 +115,8 @@ def test_the_divergence_is_between_none_and_all():
 
 def test_brightness_and_contrast_are_mean_and_deviation():
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    assert brightness_and_contrast(pixels) == (round(pixels.mean()), round(pixels.std()))
-    assert brightness_and_contrast(np.full((2, 3, 1), 255, np.uint8)) == (255, 0)
+    assert brightness_and_contrast(pixels[None]) == ([round(pixels.mean())], [round(pixels.std())])
+    assert brightness_and_contrast(np.full((1, 2, 3, 1), 255, np.uint8)) == ([255], [0])
 
 
 def test_a_schema_that_is_none_is_refused(tmp_path):
