@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 # what is computed with at a time stays in the processor's cache
-BLOCK = 1 << 14
+BLOCK = 1 << 16
 
 
 def brightness_and_contrast(images: np.ndarray) -> tuple[list[int], list[int]]:

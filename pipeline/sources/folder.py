@@ -27,7 +27,7 @@ from pipeline.sources.folder_layout import (
 )
 from pipeline.sources.further_columns import FurtherColumns
 from pipeline.sources.image_places import ImagePlace, place_of
-from pipeline.sources.image_tree import Tree
+from pipeline.sources.image_tree import Tree, ending_of
 from pipeline.sources.label_file import LabelTable, read_label_files, together
 from pipeline.sources.label_paths import ENDINGS, find_label_files
 from pipeline.sources.packed_files import PackedFiles
@@ -236,6 +236,6 @@ def _advice_on(tree: Tree) -> str:
 
 
 def _read_here(tree: Tree) -> str:
-    endings = {ending for file in tree.images for ending in OPTIONAL if file.path.lower().endswith(ending)}
+    endings = {ending_of(file.path) for file in tree.images if file.path.lower().endswith(OPTIONAL)}
     names = {"AVIF" if ending == ".avif" else "HEIC" for ending in endings}
     return " ".join(sorted(name for name in names if not unreadable(name)))
