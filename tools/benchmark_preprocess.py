@@ -7,7 +7,7 @@ The images are made from a seed, into a folder that is used again: digits in MNI
 JPEG, 28x28 PNG, 256x256 JPEG (`photos`). The loop is what one would write: one process reads, decodes, brings
 a photo to 64x64, encodes PNG and appends it to a file. Both run in turns, each in a process of its own whose
 libraries are loaded before the clock starts (`start` is what that takes; worker processes load theirs within
-it); said is the median of the rounds' ratios, of the time that passed and of the time of all processors, which
+it); said is the median of the rounds' ratios, of the time that passed and of the processors' time, which
 counts where others use the machine too. A kind of 20,000 images takes 1 to 3 minutes a round on a core.
 
 Memory is the largest sum over all processes, looked at every two seconds: `total` as /proc's Pss (a page that

@@ -133,7 +133,7 @@ class Scan:
 
 @dataclass
 class _Keeper:
-    """Writes pixels in the form in which they are kept; what pictures are like and where they lie it notes."""
+    """Writes pixels in the form in which they are kept, and into the table where, and what they are like."""
 
     kept: Kept
     file: IO[bytes]
