@@ -7,7 +7,8 @@ The images are made from a seed, into a folder that is used again: digits in MNI
 JPEG, 28x28 PNG, 256x256 JPEG (`photos`). The loop is what one would write: one process reads, decodes, brings
 a photo to 64x64, encodes PNG and appends it to a file. Both run in turns, each in a process of its own whose
 libraries are loaded before the clock starts (`start` is what that takes; worker processes load theirs within
-it); said is the median of the rounds' ratios. A kind of 20,000 images takes 1 to 3 minutes a round on a core.
+it); said is the median of the rounds' ratios, of the time that passed and of the processors' time, which
+counts where others use the machine too. A kind of 20,000 images takes 1 to 3 minutes a round on a core.
 
 Memory is the largest sum over all processes, looked at every two seconds: `total` as /proc's Pss (a page that
 two share counts once), `held` without what is only a copy of files on the disk (libraries, mostly).
@@ -84,7 +85,8 @@ def _make_files(folder: Path, kind: str, count: int, side: int, seed: int) -> No
 
     numbers = np.random.default_rng(seed)
     for number in range(count):
-        place = folder / f"{number % 10}" / f"{number // _PER_FOLDER}"
+        # class folders that all held the same sub-folders would be doubted
+        place = folder / f"{number % 10}" / f"{number % 10}-{number // _PER_FOLDER}"
         if number % _PER_FOLDER < 10:
             place.mkdir(parents=True, exist_ok=True)
         if kind == "png28":
@@ -133,7 +135,7 @@ def once(what: str, dataset: str, output: Path, workers: int) -> None:
         import PIL.Image  # noqa: F401
 
         start = time.perf_counter() - begun
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), _processor_seconds()
         loop(dataset, output)
     else:
         import apache_beam  # noqa: F401
@@ -147,9 +149,15 @@ def once(what: str, dataset: str, output: Path, workers: int) -> None:
         runner = "in_memory" if workers == 1 else "multi_processing"
         config = DataConfig(dataset=dataset, labels_per_class=10, runner=runner, workers=workers, yes=True)
         output.mkdir()
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), _processor_seconds()
         stage.run(config, seed=0, output=output, terminal=Terminal(io.StringIO()))
-    print(json.dumps({"seconds": time.perf_counter() - begun, "start": start}))
+    seconds, cpu = time.perf_counter() - begun, _processor_seconds() - spent
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "start": start}))
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those it started that have ended, as worker processes have after a run."""
+    return sum(os.times()[:4])
 
 
 def measured(what: str, dataset: str, output: Path, workers: int) -> dict[str, float]:
@@ -236,11 +244,11 @@ def main() -> None:
         for way, found in runs.items():
             rate = statistics.median(asked.images / run["seconds"] for run in found)
             line = f"{kind:7} {way[0]:10} {way[1]} process(es) {rate:9,.0f} images/s"
+            line += f", {statistics.median(run['cpu'] for run in found):.2f} s of processors"
             if not asked.no_loop and way[0] != "loop":
-                pairs = zip(runs["loop", 1], found, strict=True)
-                line += (
-                    f", {statistics.median(a['seconds'] / b['seconds'] for a, b in pairs):.2f} of the loop"
-                )
+                for name, words in (("seconds", "of the loop"), ("cpu", "by processor time")):
+                    pairs = zip(runs["loop", 1], found, strict=True)
+                    line += f", {statistics.median(a[name] / b[name] for a, b in pairs):.2f} {words}"
             peaks = ", ".join(
                 f"{name} {max(run[name] for run in found):,.0f} MB" for name in ("total", "held")
             )

@@ -103,7 +103,7 @@ def look(
         form = format_of(item.encoded)
         turned = orientation(item.encoded, form)
     height, width, channels = pixels.shape
-    brightness, contrast = brightness_and_contrast(pixels)
+    (brightness,), (contrast,) = brightness_and_contrast(pixels[None])
     picture = grey(pixels, SIDE)
     return Seen(
         split,

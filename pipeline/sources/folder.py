@@ -27,12 +27,15 @@ from pipeline.sources.folder_layout import (
 )
 from pipeline.sources.further_columns import FurtherColumns
 from pipeline.sources.image_places import ImagePlace, place_of
-from pipeline.sources.image_tree import ImageFile, Tree
+from pipeline.sources.image_tree import Tree, ending_of
 from pipeline.sources.label_file import LabelTable, read_label_files, together
 from pipeline.sources.label_paths import ENDINGS, find_label_files
+from pipeline.sources.packed_files import PackedFiles
 from pipeline.sources.source import FOLDERS, LABEL_FILE, LISTED, Aside, Item, Source, class_order
 from pipeline.sources.test_labels import take_test_split
 from pipeline.sources.ways_to_label import ways_to_label
+
+_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Folder(Source):
 
     name: ClassVar[str] = "folder"
     place: ImagePlace
-    files: dict[str, tuple[tuple[ImageFile, int], ...]]
+    files: dict[str, PackedFiles]
     names: tuple[str, ...]
     label_digest: str = ""
     further: tuple[FurtherColumns, Sequence[str]] | None = field(default=None, repr=False, compare=False)
@@ -97,10 +100,12 @@ class Folder(Source):
         """
         digest = hashlib.sha256(self.label_digest.encode())
         for split, files in sorted(self.files.items()):
-            contents = self.place.contents([file for file, _ in files if file.problem is None])
-            for file, _ in files:
-                said = file.problem if file.problem is not None else next(contents)
-                digest.update(f"{split}\0{file.path}\0{said}\n".encode())
+            for start in range(0, len(files), _BLOCK):
+                block = [file for file, _ in files.span(start, start + _BLOCK)]
+                contents = self.place.contents([file for file in block if file.problem is None])
+                for file in block:
+                    said = file.problem if file.problem is not None else next(contents)
+                    digest.update(f"{split}\0{file.path}\0{said}\n".encode())
         # what is installed decides which of them can be read
         digest.update(self.read_here.encode())
         return digest.hexdigest()
@@ -111,7 +116,7 @@ class Folder(Source):
 
     def read(self, split: str, start: int, stop: int) -> Iterator[Item]:
         """Reads a range of image files; one that cannot be read comes with its problem."""
-        wanted = self.files[split][start:stop]
+        wanted = list(self.files[split].span(start, stop))
         contents = self.place.read([file for file, _ in wanted if file.problem is None])
         for file, label in wanted:
             got = file.problem if file.problem is not None else next(contents)
@@ -199,7 +204,7 @@ def open_source(
     found = tuple(classes) or class_order(label for label in label_of.values() if label)
     index = {name: i for i, name in enumerate(found)}
     files = {
-        split: tuple((file, index.get(label_of.get(file.path, ""), -1)) for file, _ in members)
+        split: PackedFiles.of((file, index.get(label_of.get(file.path, ""), -1)) for file, _ in members)
         for split, members in splits.items()
     }
     return Folder(
@@ -231,6 +236,6 @@ def _advice_on(tree: Tree) -> str:
 
 
 def _read_here(tree: Tree) -> str:
-    endings = {ending for file in tree.images for ending in OPTIONAL if file.path.lower().endswith(ending)}
+    endings = {ending_of(file.path) for file in tree.images if file.path.lower().endswith(OPTIONAL)}
     names = {"AVIF" if ending == ".avif" else "HEIC" for ending in endings}
     return " ".join(sorted(name for name in names if not unreadable(name)))

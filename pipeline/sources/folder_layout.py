@@ -18,7 +18,7 @@ images of all other folders are unlabelled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import DataError, did_you_mean
@@ -70,12 +70,16 @@ class FolderNames:
 
     classes: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
+    _known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     def is_unlabelled(self, name: str) -> bool:
         """Whether a folder is one for unlabelled images; one that is listed as a class is none."""
-        if name in self.classes:
-            return False
-        return means_unlabelled(name) or plain(name) in map(plain, self.unlabelled)
+        # asked of each image several times, and there are few folders
+        known = self._known.get(name)
+        if known is None:
+            listed = means_unlabelled(name) or plain(name) in map(plain, self.unlabelled)
+            known = self._known[name] = listed and name not in self.classes
+        return known
 
     def class_of(self, below: str) -> str:
         """Returns the folder that a path below its split's folder lies in, "" for an unlabelled image."""

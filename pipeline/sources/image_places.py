@@ -53,7 +53,7 @@ class LocalFolder:
 
     def contents(self, files: Sequence[ImageFile]) -> Iterator[str]:
         """The sha256, or the system's reason."""
-        for said in digests_of([self.root / file.path for file in files]):
+        for said in digests_of([f"{self.root}/{file.path}" for file in files]):
             yield str(said.strerror) if isinstance(said, OSError) else said
 
     def read(self, files: Sequence[ImageFile]) -> Iterator[bytes | str]:

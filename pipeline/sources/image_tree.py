@@ -8,6 +8,7 @@ import stat
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import DataError
 from pipeline.images.formats import SUFFIXES, UNSUPPORTED, advice
@@ -22,8 +23,7 @@ _USUAL_ENDING = re.compile(r"\.[a-z][a-z0-9_-]{0,7}")
 _SYSTEM = ("thumbs.db", "desktop.ini")
 
 
-@dataclass(frozen=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """An image file, or something that has an image's name but cannot be read.
 
     Attributes:
@@ -169,6 +169,9 @@ def inside(path: str | Path, real_root: str) -> bool:
 
 def shown(path: str) -> str:
     """A path as text of one line in UTF-8: itself, unless it holds what breaks a list of one a line."""
+    if path.isprintable():
+        # neither of what follows is: most names are told at once
+        return path
     try:
         path.encode()
     except UnicodeEncodeError:

@@ -17,6 +17,7 @@ from pipeline.data_schema.gate import check_schema
 from pipeline.data_schema.light import brightness_and_contrast
 from pipeline.data_schema.schema import BINS, infer, read_schema, schema_in
 from pipeline.errors import DataError
+from pipeline.sources.source import content_digest, content_digests, pixel_digest
 from pipeline.terminal import Terminal
 
 NAMES = ("cat", "dog", "owl")
@@ -115,8 +116,28 @@ def test_the_divergence_is_between_none_and_all():
 
 def test_brightness_and_contrast_are_mean_and_deviation():
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
-    assert brightness_and_contrast(pixels) == (round(pixels.mean()), round(pixels.std()))
-    assert brightness_and_contrast(np.full((2, 3, 1), 255, np.uint8)) == (255, 0)
+    assert brightness_and_contrast(pixels[None]) == ([round(pixels.mean())], [round(pixels.std())])
+    assert brightness_and_contrast(np.full((1, 2, 3, 1), 255, np.uint8)) == ([255], [0])
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 1), (2, 4, 2), (3, 3, 3), (2, 2, 4), (200, 200, 3)])
+def test_pictures_together_are_described_as_each_of_them(shape):
+    images = np.random.default_rng(1).integers(0, 256, (7, *shape), np.uint8)
+    # opaque, and grey in one row or everywhere
+    images[1, ..., -1] = 255
+    images[2, 0] = images[2, 0, :, :1]
+    images[3] = images[3, :, :, :1]
+    images[3:5, ..., -1] = 255 if shape[-1] in (2, 4) else images[3:5, ..., -1]
+    together = content_digests(images)
+    assert [row.tobytes().hex() for row in together] == [content_digest(image) for image in images]
+    means, deviations = brightness_and_contrast(images)
+    assert means == [round(image.mean()) for image in images]
+    assert deviations == [round(image.std()) for image in images]
+    # a digest is that of the picture with what adds nothing left out
+    if shape[-1] > 2:
+        assert content_digest(images[3]) == pixel_digest(images[3, ..., :1])
+    if shape[-1] == 3:
+        assert content_digest(images[2]) == pixel_digest(images[2])
 
 
 def test_a_schema_that_is_none_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ def read(monkeypatch, tmp_path):
     """Lists what is read, with a memory of its own that takes files as old as they are."""
     paths, whole = [], digests._read
     monkeypatch.setenv("GANPIPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(digests, "_read", lambda path: paths.append(path.name) or whole(path))
+    monkeypatch.setattr(digests, "_read", lambda path: paths.append(Path(path).name) or whole(path))
     monkeypatch.setattr(digests, "_SETTLED_NS", -1)
     return paths
 

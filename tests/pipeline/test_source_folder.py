@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,11 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError, UsageError
+from pipeline.remote.remote_file import RemoteFile
+from pipeline.remote.urls import Url
 from pipeline.sources.catalog import open_source
+from pipeline.sources.image_tree import ImageFile
+from pipeline.sources.packed_files import PackedFiles
 
 
 def picture(path: Path, seed: int = 0, kind: str = "PNG") -> Path:
@@ -277,3 +282,17 @@ def test_folders_in_which_nothing_lies_are_told(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "dog" / ".DS_Store").touch()
     assert open_source(f"folder:{tmp_path}").empty_folders == ("bird/deep", "dog")
+
+
+def test_packed_files_are_the_files():
+    files = [
+        (ImageFile("a/été 1.png"), 3),
+        (ImageFile("b.jpg", problem="gone"), -1),
+        (ImageFile("c/2.png"), 0),
+        (ImageFile("d.png", remote=RemoteFile(Url("s3", "b/d.png"), "d.png", 7, "x")), 1),
+    ]
+    packed = pickle.loads(pickle.dumps(PackedFiles.of(iter(files))))  # noqa: S301
+    assert len(packed) == 4 and list(packed) == files
+    for start in range(5):
+        for stop in range(start, 6):
+            assert list(packed.span(start, stop)) == files[start:stop]

@@ -19,7 +19,7 @@ from pipeline.beam.pieces import Piece
 from pipeline.beam.receipts import Receipt
 from pipeline.data_schema.light import brightness_and_contrast
 from pipeline.errors import DataError
-from pipeline.sources.source import Item, Source, content_digest
+from pipeline.sources.source import Item, Source, content_digests
 from pipeline.stages.preprocess.findings import (
     FOUND,
     Findings,
@@ -94,6 +94,7 @@ class Scan:
         size = piece.stop - piece.start
         table = np.zeros(size, FOUND)
         places: list[str] = []
+        labels: list[int] = []
         reasons: dict[int, str] = {}
         with (
             replacing(kept_file(self.scratch, piece), durable=False, shared=True) as partial,
@@ -106,13 +107,12 @@ class Scan:
                     raise DataError(f"image {item.place!r} cannot be used: {reason}.")
                 at = len(places)
                 places.append(item.place)
+                labels.append(item.label)
                 if at >= size:
                     continue
-                table["label"][at] = item.label
                 if pixels is None:
                     reasons[at] = reason
                 else:
-                    note(table[at : at + 1], pixels)
                     keeper.keep(at, pixels)
             keeper.flush()
         if len(places) != size:
@@ -120,6 +120,7 @@ class Scan:
                 f"the source gave {len(places)} items of split {piece.split!r} from {piece.start} to "
                 f"{piece.stop}; it is damaged or changed while it was being read."
             )
+        table["label"] = labels
         with (
             replacing(table_file(self.scratch, piece), durable=False, shared=True) as partial,
             partial.open("wb") as file,
@@ -130,18 +131,9 @@ class Scan:
         return scan_receipt(table, places)
 
 
-def note(row: np.ndarray, pixels: np.ndarray) -> None:
-    """Notes in a row [1] of a table what a picture is like."""
-    height, width, channels = pixels.shape
-    row["digest"] = np.frombuffer(bytes.fromhex(content_digest(pixels)), np.uint8)
-    row["height"], row["width"], row["channels"] = height, width, channels
-    row["brightness"], row["contrast"] = brightness_and_contrast(pixels)
-    row["usable"] = True
-
-
 @dataclass
 class _Keeper:
-    """Writes pixels in the form in which they are kept, and where they lie into the table."""
+    """Writes pixels in the form in which they are kept, and into the table where, and what they are like."""
 
     kept: Kept
     file: IO[bytes]
@@ -150,7 +142,7 @@ class _Keeper:
     waiting: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
     def keep(self, at: int, pixels: np.ndarray) -> None:
-        """Takes the pixels of a row; those of one shape are converted together."""
+        """Takes the pixels of a row; those of one shape are looked at and converted together."""
         if self.waiting and (
             pixels.shape != self.waiting[0][1].shape
             or len(self.waiting) == _BLOCK_IMAGES
@@ -160,12 +152,13 @@ class _Keeper:
         self.waiting.append((at, pixels))
 
     def flush(self) -> None:
-        """Writes what was taken."""
+        """Notes and writes what was taken."""
         if not self.waiting:
             return
         rows = [at for at, _ in self.waiting]
         images = np.stack([pixels for _, pixels in self.waiting])
         self.waiting = []
+        self._note(rows, images)
         shape = self.kept.shape(*images.shape[1:])
         if images.shape[1:] != shape:
             from pipeline.images.decoding import record_images
@@ -175,6 +168,13 @@ class _Keeper:
         self.table["kept_channels"][rows] = shape[2]
         self.table["offset"][rows] = self.end + images[0].nbytes * np.arange(len(rows))
         self.end += self.file.write(images.data)
+
+    def _note(self, rows: list[int], images: np.ndarray) -> None:
+        table = self.table
+        table["digest"][rows] = content_digests(images)
+        table["height"][rows], table["width"][rows], table["channels"][rows] = images.shape[1:]
+        table["brightness"][rows], table["contrast"][rows] = brightness_and_contrast(images)
+        table["usable"][rows] = True
 
 
 def look(items: Iterator[Item], background: int) -> Iterator[Looked]:

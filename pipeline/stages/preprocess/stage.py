@@ -31,6 +31,7 @@ from pipeline.data_schema.gate import check_schema
 from pipeline.data_schema.schema import write_schema
 from pipeline.errors import DataError, writing_to
 from pipeline.provenance import FOLDER, SOURCE, write_provenance
+from pipeline.rare_collection import rare_collection
 from pipeline.sources.catalog import open_source
 from pipeline.sources.source import Source
 from pipeline.stages.preprocess.accounting import account_of, check_strict, in_words
@@ -87,7 +88,10 @@ def run(
             it was read.
     """
     # what the engine wants is checked before all else
-    with opened(config.runner, workers=config.workers, options=config.beam_option) as engine:
+    with (
+        opened(config.runner, workers=config.workers, options=config.beam_option) as engine,
+        rare_collection(),
+    ):
         return _prepare(
             config,
             engine,
