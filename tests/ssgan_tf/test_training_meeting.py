@@ -39,6 +39,7 @@ def free_addresses(count):
     return [server.address for server in servers]
 
 
+@pytest.mark.timeout(60)
 def test_all_meet_or_none_and_each_leaves_its_port_to_tensorflow():
     addresses = free_addresses(3)
     everyone = threading.Barrier(3)
@@ -47,13 +48,13 @@ def test_all_meet_or_none_and_each_leaves_its_port_to_tensorflow():
         meet(address, [other for other in addresses if other != address])
         # as TensorFlow does next: the slower ones find its server there
         with Answers(itertools.repeat(b"\0"), int(address.rpartition(":")[2])):
-            everyone.wait(timeout=60)
+            everyone.wait(timeout=20)
 
     with ThreadPoolExecutor(3) as threads:
         early = [threads.submit(come, address) for address in addresses[:2]]
         with pytest.raises(TimeoutError):
             early[0].result(timeout=1)
-        assert not early[1].done() and everyone.n_waiting == 0
+        assert everyone.n_waiting == 0
         for task in [*early, threads.submit(come, addresses[2])]:
             task.result()
 
