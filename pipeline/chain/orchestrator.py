@@ -216,7 +216,7 @@ def _tell_unfinished(node: Node, terminal: Terminal) -> None:
     for leftover in leftovers(node.folder):
         fingerprint = leftover.fingerprint
         if fingerprint and fingerprint.digest != node.fingerprint.digest:
-            changes = _in_short(node.fingerprint.differences(fingerprint))
+            changes = _in_short(fingerprint.differences(node.fingerprint))
             terminal.warn(
                 f"an unfinished result of {node.stage.name} with other settings stays in "
                 f"{str(leftover.path)!r} ({changes}). The command that began it continues it; "

@@ -98,7 +98,7 @@ class Settings:
         PRIOR,
     )
     guesses: float = setting(
-        0.8,
+        0.9,
         "share of the training images that are given a guessed label, where a check with labels left out "
         "allows it; 0: none. They are carried to classes of known shares: prior=none has none",
         within(0, 1),
@@ -152,7 +152,7 @@ class FewLabels(System):
         """Whether labels are guessed: where they are asked for, and the classes' shares are known."""
         return self.settings.guesses > 0.0 and self.settings.prior != NONE
 
-    def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
+    def guess(self, images: np.ndarray, labels: np.ndarray) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""
         classes = self.data.num_classes
         shares = np.full(classes, 1.0 / classes)
@@ -160,7 +160,7 @@ class FewLabels(System):
             shares = np.array(self.shares)
         elif self.settings.prior == LABELLED:
             shares = np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
-        return guess_labels(images, labels, shares, self.settings.guesses, seed)
+        return guess_labels(images, labels, shares, self.settings.guesses)
 
     def build_networks(self) -> Networks:
         """Builds the classifier and, where there is one, the generator."""

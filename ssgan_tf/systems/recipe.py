@@ -104,13 +104,12 @@ class System(abc.ABC):
         """Whether `guess` may add labels to those of the training images."""
         return False
 
-    def guess(self, images: np.ndarray, labels: np.ndarray, seed: int) -> Guesses:
+    def guess(self, images: np.ndarray, labels: np.ndarray) -> Guesses:
         """Labels that are trained on beside the given ones, a function of the training images alone.
 
         Args:
             images: record images uint8 [N, H, W, C] of the training split.
             labels: int32 [N], -1 unlabelled.
-            seed: of the run.
         """
         raise UsageError(f"{type(self).__name__} guesses no labels.")
 

@@ -26,7 +26,6 @@ def labels_to_train_on(
     system: System,
     strategy: tf.distribute.Strategy,
     *,
-    seed: int,
     folder: Path,
     say: Callable[[str], None],
 ) -> np.ndarray | None:
@@ -36,7 +35,6 @@ def labels_to_train_on(
         info: the prepared data.
         system: to be trained.
         strategy: its processes all get the chief's labels.
-        seed: of the run.
         folder: of the run; holds `guesses.npy` afterwards.
         say: is told how the guesses went.
 
@@ -61,7 +59,7 @@ def labels_to_train_on(
             labels = _kept(path, count, info.num_classes)
         else:
             images, own_labels = read_images(info, "train")
-            guesses = system.guess(images, own_labels, seed)
+            guesses = system.guess(images, own_labels)
             labels = guesses.labels
             content = io.BytesIO()
             np.save(content, labels, allow_pickle=False)

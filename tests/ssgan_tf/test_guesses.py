@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ssgan_tf.graphs.autoencoder import learn_codes
-from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, _vectors, guess_labels
+from ssgan_tf.graphs.gradient_histograms import gradient_histograms, main_components
+from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, guess_labels
 from ssgan_tf.graphs.neighbours import neighbour_graph
 from ssgan_tf.graphs.poisson import balanced_cut, poisson_scores
 
@@ -30,7 +30,7 @@ def few_of(target, each=4, seed=0):
 def guessed(digits):
     images, target = digits
     labels = few_of(target)
-    return labels, guess_labels(images, labels, SHARES, 0.8, seed=1)
+    return labels, guess_labels(images, labels, SHARES, 0.8)
 
 
 def test_digits_are_guessed_right_and_given_labels_stay(digits, guessed):
@@ -46,14 +46,14 @@ def test_digits_are_guessed_right_and_given_labels_stay(digits, guessed):
 def test_the_same_images_labels_and_seed_give_the_same_guesses(digits, guessed):
     images, _ = digits
     labels, found = guessed
-    np.testing.assert_array_equal(guess_labels(images, labels, SHARES, 0.8, seed=1).labels, found.labels)
+    np.testing.assert_array_equal(guess_labels(images, labels, SHARES, 0.8).labels, found.labels)
 
 
 def test_where_neighbours_say_nothing_there_are_no_guesses(digits):
     random = np.random.default_rng(0)
     labels = few_of(random.integers(0, 10, 300), 8)
     noise = random.integers(0, 256, (300, 8, 8, 1), np.uint8)
-    found = guess_labels(noise, labels, SHARES, 0.8, seed=0)
+    found = guess_labels(noise, labels, SHARES, 0.8)
     np.testing.assert_array_equal(found.labels, labels)
     assert "fewer than three of four" in found.why
 
@@ -69,20 +69,53 @@ def test_where_neighbours_say_nothing_there_are_no_guesses(digits):
 def test_where_nothing_could_be_guessed_or_checked_it_says_so(count, each, words):
     images = np.zeros((count, 2, 2, 1), np.uint8)
     labels = few_of(np.arange(count) % 10, each)
-    found = guess_labels(images, labels, SHARES, 0.8, seed=0)
+    found = guess_labels(images, labels, SHARES, 0.8)
     np.testing.assert_array_equal(found.labels, labels)
     assert words in found.why
 
 
-def test_codes_repeat_and_place_alike_images_near_each_other(digits):
+def impurity(features, target):
+    graph = neighbour_graph(features).tocoo()
+    return np.mean(target[graph.row] != target[graph.col])
+
+
+def test_histograms_of_gradients_place_a_class_nearer_than_pixels_do(digits):
     images, target = digits
-    vectors = images.reshape(len(images), -1) / 255.0
-    codes = learn_codes(vectors, seed=3, steps=60)
-    assert codes.shape == (len(images), 20) and np.isfinite(codes).all()
-    np.testing.assert_array_equal(codes, learn_codes(vectors, seed=3, steps=60))
-    graph = neighbour_graph(codes).tocoo()
-    # by chance it would be a tenth
-    assert np.mean(target[graph.row] == target[graph.col]) > 0.5
+    pixels = impurity(images.reshape(len(images), -1).astype(np.float32), target)
+    histograms = gradient_histograms(images)
+    whole = impurity(histograms, target)
+    assert whole < 0.6 * pixels
+    assert impurity(main_components(histograms, centred=False), target) < 1.2 * whole
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (64, 48, 3)])
+def test_histograms_are_512_numbers_of_length_1_whatever_the_size_and_the_light(shape):
+    images = np.random.default_rng(0).integers(0, 128, [3, *shape], np.uint8)
+    histograms = gradient_histograms(images)
+    assert histograms.shape == (3, 512) and histograms.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(histograms, axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(gradient_histograms(images * 2), histograms, atol=1e-4)
+    # a small step says less than another image does
+    moved = gradient_histograms(np.roll(images, 1, axis=2))
+    assert (np.sum(moved * histograms, 1) > np.sum(np.roll(histograms, 1, 0) * histograms, 1)).all()
+    # nothing is seen in one colour
+    assert np.abs(gradient_histograms(np.full([1, *shape], 200, np.uint8))).max() < 1e-2
+
+
+def test_main_components_keep_angles_and_centred_ones_forget_what_all_have_in_common():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(300, 5)) @ random.normal(size=(5, 400))
+    vectors = vectors.astype(np.float32)
+    kept = main_components(vectors, centred=False)
+    assert kept.shape == (300, 128)
+    np.testing.assert_allclose(kept @ kept.T, vectors @ vectors.T, rtol=1e-3, atol=1e-2)
+    assert (kept**2).sum(0)[:5].min() > 1e3 * (kept**2).sum(0)[5:].max()
+    common = vectors + random.normal(size=400).astype(np.float32)
+    np.testing.assert_allclose(
+        np.abs(main_components(common, centred=True)[:, :5]),
+        np.abs(main_components(vectors, centred=True)[:, :5]),
+        atol=1e-2,
+    )
 
 
 def test_the_graph_is_symmetric_without_loops_and_weighs_in_0_to_1(digits):
@@ -106,15 +139,3 @@ def test_two_cliques_take_the_labels_of_their_members_and_the_shares_that_are_gi
     classes, margins = balanced_cut(graph, labels, scores, np.array([0.5, 0.5]))
     np.testing.assert_array_equal(classes, [0] * 6 + [1] * 6)
     assert (margins >= 0).all() and margins.argmin() in (5, 6)
-
-
-@pytest.mark.parametrize(
-    ("shape", "numbers"), [((28, 28, 1), 784), ((32, 32, 3), 972), ((64, 48, 1), 36 * 27)]
-)
-def test_large_images_are_compared_by_fewer_numbers(shape, numbers):
-    images = np.random.default_rng(0).integers(0, 256, [3, *shape], np.uint8)
-    vectors = _vectors(images)
-    assert vectors.shape == (3, numbers)
-    assert vectors.min() >= 0.0 and vectors.max() <= 1.0
-    # light and dark images stay apart
-    assert _vectors(np.full([1, *shape], 255, np.uint8)).min() == pytest.approx(1.0, abs=1e-3)

@@ -53,9 +53,9 @@ def system(prepared, monkeypatch):
     system = recipe.build(settings, DataSpec(prepared.image_shape, 10))
     system.asked = []
 
-    def guess(images, labels, seed):
+    def guess(images, labels):
         np.testing.assert_array_equal(labels, GIVEN)
-        system.asked.append(seed)
+        system.asked.append(images.shape)
         return Guesses(GUESSED, "58 are guessed")
 
     monkeypatch.setattr(system, "guess", guess)
@@ -64,19 +64,17 @@ def system(prepared, monkeypatch):
 
 def labels_of(prepared, system, folder):
     said = []
-    found = labels_to_train_on(
-        prepared, system, make_strategy("default"), seed=5, folder=folder, say=said.append
-    )
+    found = labels_to_train_on(prepared, system, make_strategy("default"), folder=folder, say=said.append)
     return found, said
 
 
 def test_guesses_are_made_once_and_a_resumed_run_takes_the_same(prepared, system, tmp_path):
     found, said = labels_of(prepared, system, tmp_path)
     np.testing.assert_array_equal(found, GUESSED)
-    assert said == ["58 are guessed"] and system.asked == [5]
+    assert said == ["58 are guessed"] and len(system.asked) == 1
     again, said = labels_of(prepared, system, tmp_path)
     np.testing.assert_array_equal(again, GUESSED)
-    assert said == [] and system.asked == [5]
+    assert said == [] and len(system.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def run(
     # variables get the chief's values when they are made
     with peers(replicas, EARLY):
         labels = labels_to_train_on(
-            info, system, strategy, seed=seed, folder=output, say=lambda line: terminal.say(f"  {line}")
+            info, system, strategy, folder=output, say=lambda line: terminal.say(f"  {line}")
         )
         batches = open_batches(
             info,
