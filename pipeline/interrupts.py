@@ -47,9 +47,10 @@ def listening(stop: StopEvent | None) -> Iterator[None]:
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Within it SIGINT and SIGTERM end the process, as while TensorFlow waits for other processes.
+    """Within it SIGINT and SIGTERM end the process, as while it waits for other processes.
 
-    Python's handlers run between its own instructions: such a wait would never see the event.
+    Python's handlers run between its own instructions: a wait inside TensorFlow would never see the event.
+    There TensorFlow takes SIGTERM for itself, which is why `ssgan_tf.training.meeting` comes before.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():

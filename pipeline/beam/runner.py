@@ -65,7 +65,7 @@ def run_pass(
         GanpipeError: the failure of the first piece that failed, whichever process it was in.
         WorkerLost: a worker process was killed, or the engine ended without all pieces, or did other images.
         UsageError: a worker of an engine lacks what it must share with this process.
-        DataError: the disk is full, so that no failure can be written down.
+        DataError: the disk is full, so that no failure can be written down, or `scratch` was removed.
         RuntimeError: an unexpected exception in a worker, with its traceback.
     """
     (scratch / RESERVE).write_bytes(bytes(_RESERVED_BYTES))
@@ -89,7 +89,10 @@ def run_pass(
         raise RuntimeError(f"a worker failed:\n{failure['message']}")
     receipts, missing = _receipts(pieces, scratch, name)
     if missing:
-        if not (scratch / RESERVE).exists():
+        reserve = scratch / RESERVE
+        if not reserve.exists():
+            raise DataError(f"{str(scratch)!r} was removed while the pass {name!r} wrote to it. Run again.")
+        if not reserve.stat().st_size:
             raise DataError(f"cannot write to {str(scratch)!r}: no space is left on the disk.")
         done = f"{len(pieces) - len(missing)} of {len(pieces)} pieces of the pass {name!r}"
         if engine.is_remote:

@@ -12,6 +12,7 @@ appears by one rename, under names of the attempt's own before, and the same pie
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -85,10 +86,13 @@ def _put(place: Path, failure: dict[str, str]) -> None:
     text = json.dumps(failure)
     try:
         _write(place.with_suffix(FAILED), text)
-    except OSError:
-        # a full disk: what was set aside makes room for the first failure, and it is the one to tell
-        (place.parent / RESERVE).unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return
+        # what was set aside makes room for the first failure, and it is the one to tell; emptied, it stays
+        # as a sign of why there may be none
         with contextlib.suppress(OSError):
+            os.truncate(place.parent / RESERVE, 0)
             _write(place.with_suffix(FAILED), text)
 
 

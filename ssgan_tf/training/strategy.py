@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from ssgan_tf.devices import visible_gpus
 from ssgan_tf.errors import UsageError
-from ssgan_tf.training.cluster import Workers, place_in, read_tf_config
+from ssgan_tf.training.cluster import TRAINING_JOBS, Workers, place_in, read_tf_config
+from ssgan_tf.training.meeting import meet
 
 DEFAULT_CPU_REPLICAS = 2
 
@@ -106,12 +107,15 @@ def _multiworker(workers: Workers | None) -> tf.distribute.MultiWorkerMirroredSt
         named, task = read_tf_config(os.environ)
         place_in(named, str(task.get("type")), task.get("index", 0))
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    spec = resolver.cluster_spec()
+    address = spec.task_address(resolver.task_type, resolver.task_id)
+    everyone = [task for job in TRAINING_JOBS if job in spec.jobs for task in spec.job_tasks(job)]
     try:
+        meet(address, [other for other in everyone if other != address])
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    except tf.errors.UnknownError as error:
-        if "gRPC server" not in error.message:
+    except (OSError, tf.errors.UnknownError) as error:
+        if isinstance(error, tf.errors.UnknownError) and "gRPC server" not in error.message:
             raise
-        address = resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
         raise UsageError(
             f"this worker cannot listen at {address}: another program has the port. Give it another one "
             "(train.workers or TF_CONFIG; in a Slurm step train.port)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, room):
     write_text = Path.write_text
 
     def write_with_room(path, *text, **options):
-        if not room or (tmp_path / RESERVE).exists():
+        if not room or (tmp_path / RESERVE).stat().st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return write_text(path, *text, **options)
 
@@ -84,6 +85,19 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, room):
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
     with pytest.raises(DataError, match="^cannot write to .*: no space is left on the disk.$"):
         run(Note(tmp_path, {2: full, 4: full}))
+
+
+def test_a_scratch_folder_that_is_removed_is_not_a_full_disk(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def remove(piece):
+        if piece.number == 2:
+            shutil.rmtree(scratch)
+
+    told = pytest.raises(DataError, match="scratch' was removed while .* Run again.$")
+    with opened("in_memory") as engine, told:
+        run_pass(remove, cut("train", 100, 7), name="pass", scratch=scratch, engine=engine)
 
 
 def test_the_first_failure_is_told_as_it_was_raised(tmp_path):
