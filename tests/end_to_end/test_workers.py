@@ -98,6 +98,7 @@ def test_two_workers_train_as_one(ganpipe, workdirs, tmp_path):
     assert not (workdirs[1] / "seed-0" / "ssgan").exists()
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_noticed_and_both_go_on(workdirs):
     arguments = ("--steps", "150", "--set", "train.checkpoint_every=20", "--set", "train.steps_per_call=20")
     workers = start(workdirs, *arguments)

@@ -522,6 +522,7 @@ def joined(options: dict[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in options.items())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_dask_does_each_piece_on_workers_of_its_own_also_where_one_is_killed(tmp_path, started):
     pytest.importorskip("distributed")
