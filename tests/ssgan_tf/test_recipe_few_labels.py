@@ -78,6 +78,22 @@ def test_only_sure_answers_are_trained_on_and_all_labels():
     assert shares[0.0] == 1.0 and shares[1.0] == pytest.approx(known) and known <= shares[0.15] <= 1.0
 
 
+@pytest.mark.parametrize(("threshold", "answers_stand"), [(0.0, True), (1.0, False)])
+def test_a_sure_answer_stands_before_a_guess_and_an_unsure_one_does_not(threshold, answers_stand):
+    system = build("few-labels", threshold=threshold, generator="none")
+    networks = system.build_networks()
+    found = []
+    for guess in (3, 7):
+        step = first_step()
+        with step.entered():
+            batches = batches_of(system, "few-labels").local(step)
+            images = batches["images"]
+            batches["images"] = images._replace(label=tf.fill(images.label.shape, guess))
+            record = system.updates()[0](networks, batches, step).record
+        found.append(float(record["discriminator/consistency"]))
+    assert (found[0] == pytest.approx(found[1], rel=1e-6)) == answers_stand
+
+
 def test_an_adaptive_threshold_trusts_some_answers_of_an_unsure_network():
     record = {}
     for form in ("fixed", "adaptive"):
