@@ -98,8 +98,9 @@ class Settings:
     )
     guesses: float = setting(
         1.0,
-        "share of the training images that are given a guessed label, where a check with labels left out "
-        "allows it; 0: none. They are carried to classes of known shares: prior=none has none",
+        "share of the training images that are given a guessed label, the surest first, where a check with "
+        "labels left out allows it; 0: none. They are carried to classes of known shares: prior=none has "
+        "none",
         within(0, 1),
     )
     mutual_information: float = setting(
