@@ -1,10 +1,10 @@
-"""The classes' shares as a setting: even ones, those of the labels, numbers, or none."""
+"""The classes' shares as a setting: even ones, those of the labels or of the guesses, numbers, or none."""
 
 from __future__ import annotations
 
 from ssgan_tf.declare import Rule
 
-UNIFORM, LABELLED, NONE = "uniform", "labelled", "none"
+ESTIMATED, UNIFORM, LABELLED, NONE = "estimated", "uniform", "labelled", "none"
 
 
 def shares_of(prior: str) -> tuple[float, ...] | None:
@@ -13,7 +13,7 @@ def shares_of(prior: str) -> tuple[float, ...] | None:
     Raises:
         ValueError: an entry is no number above 0.
     """
-    if prior in (UNIFORM, LABELLED, NONE):
+    if prior in (ESTIMATED, UNIFORM, LABELLED, NONE):
         return None
     numbers = [float(part) for part in prior.split(",")]
     if len(numbers) < 2 or not all(0.0 < number < float("inf") for number in numbers):
@@ -30,5 +30,7 @@ def _is_prior(value: str) -> bool:
 
 
 PRIOR = Rule(
-    f"{UNIFORM}, {LABELLED}, {NONE}, or a number above 0 for each class, with commas between them", _is_prior
+    f"{ESTIMATED}, {UNIFORM}, {LABELLED}, {NONE}, or a number above 0 for each class, with commas between "
+    "them",
+    _is_prior,
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sparse
 
+from ssgan_tf.graphs.class_counts import estimated_shares, halves
 from ssgan_tf.graphs.gradient_histograms import gradient_histograms, main_components
 from ssgan_tf.graphs.neighbours import neighbour_graph
 from ssgan_tf.graphs.poisson import balanced_cut, poisson_scores
@@ -32,11 +33,11 @@ class Guesses:
     """What labels became of images without one.
 
     Attributes:
-        labels: int32 [N]: the given labels, the guessed ones, and -1 where there is neither.
+        classes: int32 [N]: the guessed labels; -1 where a label was given, and where nothing is guessed.
         why: in a sentence, how many there are, or why there are none.
     """
 
-    labels: np.ndarray
+    classes: np.ndarray
     why: str
 
 
@@ -47,54 +48,54 @@ def why_not_compared(count: int) -> str | None:
     return f"no guessed labels: they want {FEWEST_IMAGES} to {MOST_IMAGES} training images, not {count}"
 
 
-def guess_labels(images: np.ndarray, labels: np.ndarray, shares: np.ndarray, sure: float) -> Guesses:
+def guess_labels(
+    images: np.ndarray, labels: np.ndarray, *, classes: int, shares: np.ndarray | None, sure: float
+) -> Guesses:
     """Guesses labels for the images that they are surest of.
 
     Args:
         images: uint8 [N, H, W, C].
         labels: int [N], -1 where there is none.
-        shares: of the classes [K], which sum to 1.
-        sure: share of the images that are given a label, in [0, 1]: those with the largest margin.
+        classes: K.
+        shares: of the classes [K], which sum to 1; None: they are estimated.
+        sure: share of the images whose label is guessed, in [0, 1]: those with the largest margin.
 
     Returns:
-        The labels; without a guess where there are too many images or too few, where no class has two labels,
+        The guesses; none where there are too many images or too few, where no class has two labels,
         or where fewer than three of four labels that were left out are found again.
     """
     labels = labels.astype(np.int32)
-    count = len(images)
+    count, none = len(images), np.full(len(images), -1, np.int32)
     if why := why_not_compared(count):
-        return Guesses(labels, why)
-    left_out = _half_of(labels)
+        return Guesses(none, why)
+    fewer, others = halves(labels)
+    left_out = np.flatnonzero(others >= 0)
     if not len(left_out):
-        return Guesses(labels, "no guessed labels: no class has two labels, so nothing could check them")
+        return Guesses(none, "no guessed labels: no class has two labels, so nothing could check them")
     # texture is everywhere in photos: what they have in common tells nothing, and is taken away
     in_colour = images.shape[3] > 1
     graph = neighbour_graph(main_components(gradient_histograms(images), centred=in_colour))
-    fewer = labels.copy()
-    fewer[left_out] = -1
-    found, _ = _carried(graph, fewer, shares)
+    if shares is None:
+        shares = estimated_shares(
+            lambda given: poisson_scores(graph, given, classes).argmax(1), labels, classes
+        )
+    found, _ = _carried(graph, fewer, classes, shares)
     right, tried = int((found[left_out] == labels[left_out]).sum()), len(left_out)
     checked = f"of {tried} labels that were left out, {right} were found again"
     if right < MUST_BE_RIGHT * tried:
-        return Guesses(labels, f"no guessed labels: {checked}, fewer than three of four")
-    classes, margins = _carried(graph, labels, shares)
+        return Guesses(none, f"no guessed labels: {checked}, fewer than three of four")
+    carried, margins = _carried(graph, labels, classes, shares)
     surest = np.argsort(-margins, kind="stable")[: int(sure * count)]
-    guessed = np.full(count, -1, np.int32)
-    guessed[surest] = classes[surest]
-    new = int(((labels < 0) & (guessed >= 0)).sum())
+    surest = surest[labels[surest] < 0]
+    guessed = none.copy()
+    guessed[surest] = carried[surest]
     return Guesses(
-        np.where(labels >= 0, labels, guessed).astype(np.int32),
-        f"{new} of {int((labels < 0).sum())} unlabelled images are given a guessed label ({checked})",
+        guessed,
+        f"{len(surest)} of {int((labels < 0).sum())} unlabelled images are given a guessed label ({checked})",
     )
 
 
 def _carried(
-    graph: sparse.csr_matrix, labels: np.ndarray, shares: np.ndarray
+    graph: sparse.csr_matrix, labels: np.ndarray, classes: int, shares: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    return balanced_cut(graph, labels, poisson_scores(graph, labels, len(shares)), shares)
-
-
-def _half_of(labels: np.ndarray) -> np.ndarray:
-    """Every second labelled image of each class, rounded down."""
-    halves = [np.flatnonzero(labels == k)[1::2] for k in np.unique(labels[labels >= 0])]
-    return np.concatenate(halves) if halves else np.zeros(0, np.int64)
+    return balanced_cut(graph, labels, poisson_scores(graph, labels, classes), shares)

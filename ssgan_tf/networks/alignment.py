@@ -41,8 +41,15 @@ class Alignment(keras.layers.Layer):
         self.built = True
 
     def labelled_shares(self, labels: tf.Tensor, step: StepContext) -> tf.Tensor:
-        """Moves the mean of the labels by those of this replica, int32 [B] from 0; returns the shares [K]."""
-        return self._moved(self.mean_label, tf.reduce_mean(tf.one_hot(labels, self.classes), 0), step)
+        """Moves the mean of the labels by those of this replica, int32 [B], -1 where there is none.
+
+        Returns:
+            The shares of the classes, float32 [K].
+        """
+        counts = step.all_sum(tf.reduce_sum(tf.one_hot(labels, self.classes), 0))
+        whole = tf.reduce_sum(counts)
+        here = tf.where(whole > 0.0, counts / tf.maximum(whole, 1.0), self.mean_label)
+        return self._moved(self.mean_label, here, step)
 
     def aligned(self, answers: tf.Tensor, prior: tf.Tensor | None, step: StepContext) -> tf.Tensor:
         """Moves the mean of the answers, and aligns them.

@@ -5,9 +5,10 @@ Cost:      guesses for 60,000 images 50 s, once; a step of 28x28 images (32 labe
            views) 0.07 s on one core of an AMD EPYC with AVX-512.
 Expected:  MNIST, 100 labels, five draws: 0.96 % test error (0.81 to 1.14 %), baseline 4.8 %. Of photos it
            gave nothing: 46 % with 40 labels for each of 5 classes, as its baseline.
-Losses:    l, logits; (x, y) images with a label, given or guessed; u any; w, s, weak and strong views;
-           p = softmax(l(w(u))) times prior / mean p, scaled to a sum of 1; c = argmax p where
-           max p >= threshold, else y where u has a label; t = 1 where either is so, else 0
+Losses:    l, logits; (x, y) images with their given label; u any; w, s, weak and strong views;
+           p = softmax(l(w(u))) times prior / mean p, scaled to a sum of 1; c = the label of u where one is
+           given, else argmax p where max p >= threshold, else the guessed label where there is one; t = 1
+           where one of these is so, else 0
            D minimises  E -log softmax(l(s(x)))_y + E t * -log softmax(l(s(u)))_c
            - mutual_information * I(w(u); s(u))
            with generator=feature_matching also 1/2 E softplus(-S(u)) + 1/2 E softplus(S(G(z))), S =
@@ -31,7 +32,7 @@ import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.adam import Adam
-from ssgan_tf.class_shares import LABELLED, NONE, PRIOR, shares_of
+from ssgan_tf.class_shares import ESTIMATED, LABELLED, NONE, PRIOR, shares_of
 from ssgan_tf.declare import at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
 from ssgan_tf.graphs.guesses import Guesses, guess_labels
@@ -91,16 +92,17 @@ class Settings:
         one_of("fixed", "adaptive"),
     )
     prior: str = setting(
-        LABELLED,
-        "shares of the classes that the answers are held to: labelled (as among the labelled images), "
+        ESTIMATED,
+        "shares of the classes that the answers are held to: estimated (from what labels carried along "
+        "neighbours find; where nothing is guessed, as labelled), labelled (as among the labelled images), "
         "uniform, none, or a number for each class",
         PRIOR,
     )
     guesses: float = setting(
         1.0,
-        "share of the training images that are given a guessed label, the surest first, where a check with "
-        "labels left out allows it; 0: none. They are carried to classes of known shares: prior=none has "
-        "none",
+        "share of the training images whose label is guessed, the surest first, where a check with labels "
+        "left out allows it; a guess stands where the network itself is not sure; 0: none. Guesses are "
+        "carried to classes of known shares: prior=none has none",
         within(0, 1),
     )
     mutual_information: float = setting(
@@ -154,13 +156,15 @@ class FewLabels(System):
 
     def guess(self, images: np.ndarray, labels: np.ndarray) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""
-        classes = self.data.num_classes
-        shares = np.full(classes, 1.0 / classes)
+        classes, prior = self.data.num_classes, self.settings.prior
+        shares: np.ndarray | None = np.full(classes, 1.0 / classes)
         if self.shares is not None:
             shares = np.array(self.shares)
-        elif self.settings.prior == LABELLED:
+        elif prior == ESTIMATED:
+            shares = None
+        elif prior == LABELLED:
             shares = np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
-        return guess_labels(images, labels, shares, self.settings.guesses)
+        return guess_labels(images, labels, classes=classes, shares=shares, sure=self.settings.guesses)
 
     def build_networks(self) -> Networks:
         """Builds the classifier and, where there is one, the generator."""
@@ -200,19 +204,15 @@ class FewLabels(System):
 
     def _update(self, networks: Networks, batches: Mapping[str, Batch], step: StepContext) -> Losses:
         s, classify = self.settings, networks["discriminator"]
-        images, labelled = batches["images"].image, batches["labelled"]
+        images, labelled = batches["images"], batches["labelled"]
         # one pass, so that weak and strong views are normalised by the same statistics
         parts = [self._view(labelled.image, step, strong=True)]
-        parts += [self._view(images, step, strong=strong) for strong in (False, True)]
+        parts += [self._view(images.image, step, strong=strong) for strong in (False, True)]
         outputs = classify(tf.concat(parts, 0), training=True)
         sizes = [part.shape[0] for part in parts]
         on_labelled, on_weak, on_strong = tf.split(outputs.logits, sizes)
         supervised = losses.masked_cross_entropy(on_labelled, labelled.label, step)
-        targets, trusted = self._targets(classify.alignment, on_weak, labelled.label, step)
-        # most labels are guessed: an answer that the network is sure of stands before them
-        known = batches["images"].label >= 0
-        targets = tf.where(known & (trusted == 0.0), batches["images"].label, targets)
-        trusted = tf.where(known, tf.ones_like(trusted), trusted)
+        targets, trusted = self._targets(classify.alignment, on_weak, batches, step)
         consistency = losses.trusted_cross_entropy(on_strong, targets, trusted)
         record = {
             "discriminator/supervised": supervised,
@@ -233,23 +233,45 @@ class FewLabels(System):
         return Losses(minimise, record)
 
     def _targets(
-        self, alignment: Alignment, logits: tf.Tensor, labels: tf.Tensor, step: StepContext
+        self, alignment: Alignment, logits: tf.Tensor, batches: Mapping[str, Batch], step: StepContext
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Classes int [B] that the weak views' answers name, and 1.0 for those that are trained on."""
-        s = self.settings
-        prior: tf.Tensor | None = tf.ones([self.data.num_classes]) / self.data.num_classes
-        if s.prior == LABELLED:
-            prior = alignment.labelled_shares(labels, step)
-        elif s.prior == NONE:
-            prior = None
-        elif self.shares is not None:
-            prior = tf.constant(self.shares, tf.float32)
-        answers = alignment.aligned(tf.nn.softmax(tf.stop_gradient(logits)), prior, step)
+        """Classes int32 [B] that the images are trained towards, and 1.0 where they are, else 0.0.
+
+        Args:
+            alignment: the running means.
+            logits: on weak views of the stream `images`.
+            batches: what is known of both streams.
+            step: averages over all replicas.
+        """
+        images, s = batches["images"], self.settings
+        answers = alignment.aligned(
+            tf.nn.softmax(tf.stop_gradient(logits)), self._prior(alignment, batches, step), step
+        )
         threshold: tf.Tensor | float = s.threshold
         if s.threshold_form == "adaptive":
             threshold = tf.minimum(alignment.confidence(answers, step), s.threshold)
-        trusted = tf.cast(tf.reduce_max(answers, 1) >= threshold, tf.float32)
-        return tf.argmax(answers, 1, output_type=tf.int32), trusted
+        sure = tf.reduce_max(answers, 1) >= threshold
+        targets = tf.where(sure, tf.argmax(answers, 1, output_type=tf.int32), -1)
+        # guesses are wrong where the network is not: an answer that it is sure of stands before them
+        if images.guess is not None:
+            targets = tf.where(targets >= 0, targets, images.guess)
+        targets = tf.where(images.label >= 0, images.label, targets)
+        return tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
+
+    def _prior(
+        self, alignment: Alignment, batches: Mapping[str, Batch], step: StepContext
+    ) -> tf.Tensor | None:
+        """The classes' shares float32 [K] that answers are held to, or None."""
+        images, prior = batches["images"], self.settings.prior
+        if prior == NONE:
+            return None
+        if self.shares is not None:
+            return tf.constant(self.shares, tf.float32)
+        if prior == ESTIMATED and images.guess is not None:
+            return alignment.labelled_shares(tf.where(images.label >= 0, images.label, images.guess), step)
+        if prior in (ESTIMATED, LABELLED):
+            return alignment.labelled_shares(batches["labelled"].label, step)
+        return tf.ones([self.data.num_classes]) / self.data.num_classes
 
     def _game(
         self, networks: Networks, real: Outputs, step: StepContext, record: dict[str, tf.Tensor]

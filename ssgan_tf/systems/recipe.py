@@ -42,10 +42,17 @@ class Stream:
 
 
 class Batch(NamedTuple):
-    """One replica's part of a stream: `image` uint8 [B, H, W, C]; `label` int32 [B], -1 unlabelled."""
+    """One replica's part of a stream.
+
+    Attributes:
+        image: uint8 [B, H, W, C].
+        label: the given ones, int32 [B], -1 unlabelled.
+        guess: guessed labels of images that have none, int32 [B], -1 elsewhere; None: nothing was guessed.
+    """
 
     image: tf.Tensor
     label: tf.Tensor
+    guess: tf.Tensor | None = None
 
 
 class Losses(NamedTuple):
@@ -101,11 +108,11 @@ class System(abc.ABC):
         """Sets data-dependent initial weights from up to 512 record images uint8 [N, H, W, C]."""
 
     def guesses_labels(self) -> bool:
-        """Whether `guess` may add labels to those of the training images."""
+        """Whether `guess` may guess labels of training images that have none."""
         return False
 
     def guess(self, images: np.ndarray, labels: np.ndarray) -> Guesses:
-        """Labels that are trained on beside the given ones, a function of the training images alone.
+        """Labels of images that have none, a function of the training images and their labels alone.
 
         Args:
             images: record images uint8 [N, H, W, C] of the training split.

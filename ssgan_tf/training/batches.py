@@ -77,6 +77,7 @@ class MemoryBatches:
         labels: int32 [N], -1 where unlabelled.
         streams: what a step takes.
         seed: the run's seed.
+        guesses: labels that were guessed, int32 [N], -1 elsewhere; None: none were.
 
     Raises:
         DataError: there is no image.
@@ -86,7 +87,12 @@ class MemoryBatches:
     streaming = False
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, streams: Mapping[str, Stream], seed: int
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        streams: Mapping[str, Stream],
+        seed: int,
+        guesses: np.ndarray | None = None,
     ) -> None:
         if not len(images):
             raise DataError("the training split holds no image.")
@@ -94,6 +100,7 @@ class MemoryBatches:
         with tf.device("/CPU:0"):
             self.images = tf.constant(images)
             self.labels = tf.constant(labels)
+            self.guesses = None if guesses is None else tf.constant(guesses)
             self.labelled = tf.constant(labelled_rows(labels, streams), rows_type(len(labels)))
 
     @property
@@ -116,7 +123,10 @@ class MemoryBatches:
                 local = stream.batch_size // step.replicas
                 image = tf.ensure_shape(tf.gather(self.images, index), [local, *self.images.shape[1:]])
                 label = tf.ensure_shape(tf.gather(self.labels, index), [local])
-                batches[name] = Batch(image, label)
+                guess = None
+                if self.guesses is not None:
+                    guess = tf.ensure_shape(tf.gather(self.guesses, index), [local])
+                batches[name] = Batch(image, label, guess)
         return batches
 
     def first_images(self, count: int) -> tf.Tensor:

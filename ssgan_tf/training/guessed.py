@@ -1,6 +1,6 @@
-"""The labels that a recipe trains on beside the given ones: made once, by the chief, and kept in a file.
+"""The guessed labels that a recipe trains on: made once, by the chief, and kept in a file.
 
-A run that goes on takes the file, so that it goes on with the same labels whatever its machine makes of them.
+A run that goes on takes the file, and so the same guesses, whatever its machine would make of the images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ssgan_tf.training.replicas import ReplicaRange, broadcast_from_chief
 from ssgan_tf.whole_files import write_whole
 
 
-def labels_to_train_on(
+def guesses_to_train_on(
     info: DatasetInfo,
     system: System,
     strategy: tf.distribute.Strategy,
@@ -29,17 +29,17 @@ def labels_to_train_on(
     folder: Path,
     say: Callable[[str], None],
 ) -> np.ndarray | None:
-    """The labels of the training images with what the system guesses; None: the given labels alone.
+    """The labels that the system guesses of training images without one; None: it guesses none.
 
     Args:
         info: the prepared data.
         system: to be trained.
-        strategy: its processes all get the chief's labels.
+        strategy: its processes all get the chief's guesses.
         folder: of the run; holds `guesses.npy` afterwards.
         say: is told how the guesses went.
 
     Returns:
-        int32 [N], -1 where there is neither.
+        int32 [N], -1 where a label was given, and where nothing is guessed.
 
     Raises:
         DataError: the training split is damaged, or the kept file is of other data.
@@ -53,29 +53,33 @@ def labels_to_train_on(
         say(why)
         return None
     path = folder / GUESSES
-    labels = np.full(count, -1, np.int32)
+    classes = np.full(count, -1, np.int32)
     if replicas.chief:
         if path.exists():
-            labels = _kept(path, count, info.num_classes)
+            classes = _kept(path, count, info.num_classes)
         else:
-            images, own_labels = read_images(info, "train")
-            guesses = system.guess(images, own_labels)
-            labels = guesses.labels
+            guesses = system.guess(*read_images(info, "train"))
+            classes = guesses.classes
             content = io.BytesIO()
-            np.save(content, labels, allow_pickle=False)
+            np.save(content, classes, allow_pickle=False)
             write_whole(path, content.getvalue())
             say(guesses.why)
     with strategy.scope():
-        shared = tf.Variable(labels.astype(np.int64), trainable=False)
+        shared = tf.Variable(classes.astype(np.int64), trainable=False)
     broadcast_from_chief(strategy, replicas, [shared])
-    return shared.numpy().astype(np.int32)
+    classes = shared.numpy().astype(np.int32)
+    return classes if (classes >= 0).any() else None
 
 
-def _kept(path: Path, count: int, classes: int) -> np.ndarray:
+def _kept(path: Path, count: int, most: int) -> np.ndarray:
     try:
-        labels = np.load(path, allow_pickle=False)
+        guesses = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{str(path)!r} is damaged ({error}); remove it, and it is made again.") from None
-    if labels.shape != (count,) or labels.dtype != np.int32 or labels.max() >= classes or labels.min() < -1:
+    if (
+        guesses.shape != (count,)
+        or guesses.dtype != np.int32
+        or not -1 <= guesses.min() <= guesses.max() < most
+    ):
         raise DataError(f"{str(path)!r} is not of these data; remove it, and it is made again.")
-    return labels
+    return guesses

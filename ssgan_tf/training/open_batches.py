@@ -20,7 +20,7 @@ def open_batches(
     seed: int,
     memory_limit: int,
     replicas: ReplicaRange,
-    labels: np.ndarray | None = None,
+    guesses: np.ndarray | None = None,
 ) -> Any:
     """Opens the training split of prepared data.
 
@@ -30,15 +30,15 @@ def open_batches(
         seed: of the order.
         replicas: the replicas of this process.
         memory_limit: bytes of uint8 images up to which they are held in memory.
-        labels: int32 [N], in place of the records' own; None: those.
+        guesses: labels that were guessed, int32 [N], -1 elsewhere; None: none were.
 
     Raises:
         DataError: the split is missing, empty or damaged.
     """
     size = info.splits["train"]["count"] * int(np.prod(info.image_shape))
     if size <= memory_limit:
-        images, own_labels = read_images(info, "train")
-        return MemoryBatches(images, own_labels if labels is None else labels, streams, seed)
+        images, labels = read_images(info, "train")
+        return MemoryBatches(images, labels, streams, seed, guesses)
     from ssgan_tf.training.streamed_batches import StreamedBatches
 
-    return StreamedBatches(info, streams, seed, replicas, labels)
+    return StreamedBatches(info, streams, seed, replicas, guesses)

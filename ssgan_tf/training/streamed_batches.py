@@ -3,8 +3,8 @@
 The order is by index, so the shards are read at random places: the offset of every record is found in
 one pass at the start (which also checks the checksums), and a step's records are then read, parsed and
 decoded in the background, several steps ahead. Resuming needs no state, and memory holds where records lie
-and their labels (12 bytes an image, 4 more of a labelled one) and the steps in flight, whatever the size of
-the data set.
+and their labels (12 bytes an image, 4 more of a labelled one, and 4 of each where labels were guessed) and
+the steps in flight, whatever the size of the data set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StreamedBatches:
         streams: what a step takes.
         seed: of the order.
         replicas: the replicas of this process.
-        labels: int32 [N], in place of the records' own; None: those.
+        guesses: labels that were guessed, int32 [N], -1 elsewhere; None: none were.
 
     Raises:
         DataError: a shard is missing or damaged, there is no image, or no labelled one where needed.
@@ -47,15 +47,14 @@ class StreamedBatches:
         streams: Mapping[str, Stream],
         seed: int,
         replicas: ReplicaRange,
-        labels: np.ndarray | None = None,
+        guesses: np.ndarray | None = None,
     ) -> None:
         self.shape, self.seed, self.streams, self.replicas = info.image_shape, seed, dict(streams), replicas
         self.index = RecordIndex(info)
         if not len(self.index.labels):
             raise DataError("the training split holds no image.")
-        self.other_labels = None if labels is None else tf.constant(labels)
-        known = self.index.labels if labels is None else labels
-        self.labelled = tf.constant(labelled_rows(known, streams), rows_type(self.count))
+        self.guesses = None if guesses is None else tf.constant(guesses)
+        self.labelled = tf.constant(labelled_rows(self.index.labels, streams), rows_type(self.count))
 
     @property
     def count(self) -> int:
@@ -63,7 +62,7 @@ class StreamedBatches:
         return len(self.index.labels)
 
     def elements(self, first_step: int) -> tf.data.Dataset:
-        """Yields, from `first_step` on, for every stream the images and labels of this process."""
+        """Yields, from `first_step` on, for every stream what the batches of this process hold."""
         steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
         options = tf.data.Options()
         options.deterministic = True
@@ -74,7 +73,7 @@ class StreamedBatches:
         )
 
     @tf.autograph.experimental.do_not_convert
-    def _element(self, step: tf.Tensor) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    def _element(self, step: tf.Tensor) -> dict[str, tuple[tf.Tensor, ...]]:
         element = {}
         for name, stream in self.streams.items():
             part = stream.batch_size // self.replicas.total
@@ -83,36 +82,34 @@ class StreamedBatches:
             element[name] = self._read(positions, stream.labelled_only, stream_number(name))
         return element
 
-    def _read(self, positions: tf.Tensor, labelled_only: bool, stream: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _read(self, positions: tf.Tensor, labelled_only: bool, stream: int) -> tuple[tf.Tensor, ...]:
         size = self.labelled.shape[0] if labelled_only else len(self.index.labels)
         rows = shuffled_indices(positions, size, seed=self.seed, stream=stream)
         if labelled_only:
             rows = tf.cast(tf.gather(self.labelled, rows), tf.int64)
         serialized = tf.numpy_function(self.index.read, [rows], tf.string, stateful=False)
         parsed = parse(tf.ensure_shape(serialized, [None]), self.shape)
-        if self.other_labels is not None:
-            return parsed["image"], tf.gather(self.other_labels, rows)
-        return parsed["image"], parsed["label"]
+        read = (parsed["image"], parsed["label"])
+        return read if self.guesses is None else (*read, tf.gather(self.guesses, rows))
 
     def local(self, step: StepContext, element: Any) -> dict[str, Batch]:
         """Takes this replica's part of an element, in the graph."""
         batches = {}
-        for name, (images, labels) in element.items():
+        for name, (images, *numbers) in element.items():
             part = self.streams[name].batch_size // self.replicas.total
             start = 0
             if self.replicas.local > 1:
                 start = (step.replica.replica_id_in_sync_group - self.replicas.first) * part
             batches[name] = Batch(
                 tf.ensure_shape(images[start : start + part], [part, *self.shape]),
-                tf.ensure_shape(labels[start : start + part], [part]),
+                *(tf.ensure_shape(values[start : start + part], [part]) for values in numbers),
             )
         return batches
 
     def first_images(self, count: int) -> tf.Tensor:
         """The same images as `MemoryBatches.first_images`."""
         count = min(count, len(self.index.labels))
-        images, _ = self._read(tf.range(count, dtype=tf.int64), False, 0)
-        return images
+        return self._read(tf.range(count, dtype=tf.int64), False, 0)[0]
 
 
 class RecordIndex:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from ssgan_tf.graphs.class_counts import estimated_shares, halves
 from ssgan_tf.graphs.gradient_histograms import gradient_histograms, main_components
 from ssgan_tf.graphs.guesses import FEWEST_IMAGES, MOST_IMAGES, guess_labels
 from ssgan_tf.graphs.neighbours import neighbour_graph
@@ -30,31 +31,31 @@ def few_of(target, each=4, seed=0):
 def guessed(digits):
     images, target = digits
     labels = few_of(target)
-    return labels, guess_labels(images, labels, SHARES, 0.8)
+    return labels, guess_labels(images, labels, classes=10, shares=SHARES, sure=0.8)
 
 
-def test_digits_are_guessed_right_and_given_labels_stay(digits, guessed):
+def test_digits_are_guessed_right_and_no_given_label_is(digits, guessed):
     (_, target), (labels, found) = digits, guessed
-    known = labels >= 0
-    np.testing.assert_array_equal(found.labels[known], labels[known])
-    new = (found.labels >= 0) & ~known
+    known, new = labels >= 0, found.classes >= 0
+    assert not (known & new).any()
     assert 0.7 * len(target) < new.sum() <= 0.8 * len(target)
-    assert np.mean(found.labels[new] != target[new]) < 0.04
+    assert np.mean(found.classes[new] != target[new]) < 0.04
     assert f"{new.sum()} of {(~known).sum()} unlabelled images" in found.why and "of 20 labels" in found.why
 
 
 def test_the_same_images_labels_and_seed_give_the_same_guesses(digits, guessed):
     images, _ = digits
     labels, found = guessed
-    np.testing.assert_array_equal(guess_labels(images, labels, SHARES, 0.8).labels, found.labels)
+    again = guess_labels(images, labels, classes=10, shares=SHARES, sure=0.8)
+    np.testing.assert_array_equal(again.classes, found.classes)
 
 
 def test_where_neighbours_say_nothing_there_are_no_guesses(digits):
     random = np.random.default_rng(0)
     labels = few_of(random.integers(0, 10, 300), 8)
     noise = random.integers(0, 256, (300, 8, 8, 1), np.uint8)
-    found = guess_labels(noise, labels, SHARES, 0.8)
-    np.testing.assert_array_equal(found.labels, labels)
+    found = guess_labels(noise, labels, classes=10, shares=SHARES, sure=0.8)
+    assert (found.classes == -1).all()
     assert "fewer than three of four" in found.why
 
 
@@ -69,8 +70,8 @@ def test_where_neighbours_say_nothing_there_are_no_guesses(digits):
 def test_where_nothing_could_be_guessed_or_checked_it_says_so(count, each, words):
     images = np.zeros((count, 2, 2, 1), np.uint8)
     labels = few_of(np.arange(count) % 10, each)
-    found = guess_labels(images, labels, SHARES, 0.8)
-    np.testing.assert_array_equal(found.labels, labels)
+    found = guess_labels(images, labels, classes=10, shares=SHARES, sure=0.8)
+    assert (found.classes == -1).all()
     assert words in found.why
 
 
@@ -139,3 +140,38 @@ def test_two_cliques_take_the_labels_of_their_members_and_the_shares_that_are_gi
     classes, margins = balanced_cut(graph, labels, scores, np.array([0.5, 0.5]))
     np.testing.assert_array_equal(classes, [0] * 6 + [1] * 6)
     assert (margins >= 0).all() and margins.argmin() in (5, 6)
+
+
+def test_halves_share_no_label_and_lose_none():
+    labels = np.array([0, 1, 0, -1, 0, 1, 2])
+    first, second = halves(labels)
+    np.testing.assert_array_equal(first, [0, 1, -1, -1, 0, -1, 2])
+    np.testing.assert_array_equal(second, [-1, -1, 0, -1, -1, 1, -1])
+
+
+def test_an_estimate_is_believed_as_far_as_two_halves_of_the_labels_agree():
+    labels = np.array([0, 0, 1, 1] + [-1] * 96)
+
+    def finding(*shares):
+        """Carries whatever labels to the next of the given shares of class 0."""
+        waiting = list(shares)
+        return lambda _: (np.arange(100) >= 100 * waiting.pop(0)).astype(int)
+
+    # halves agree: as found; halves as far apart as the estimate is from the labels' shares: partly
+    np.testing.assert_allclose(estimated_shares(finding(0.7, 0.7, 0.7), labels, 2), [0.7, 0.3])
+    partly = estimated_shares(finding(0.6, 0.8, 0.7), labels, 2)
+    np.testing.assert_allclose(partly, 0.5 + (1 - 0.2**2 / 4 / 0.2**2) * np.array([0.2, -0.2]))
+    # halves that contradict each other: as among the labels
+    np.testing.assert_allclose(estimated_shares(finding(0.1, 0.9, 0.6), labels, 2), [0.5, 0.5])
+
+
+def test_classes_that_are_not_even_are_found_with_even_labels(digits):
+    images, target = digits
+    kept = np.concatenate([np.flatnonzero(target == k)[: 170 if k % 2 else 50] for k in range(10)])
+    images, target = images[kept], target[kept]
+    labels = few_of(target, 10)
+    wrong = {}
+    for name, shares in (("estimated", None), ("even", SHARES)):
+        found = guess_labels(images, labels, classes=10, shares=shares, sure=1.0)
+        wrong[name] = np.mean(found.classes[labels < 0] != target[labels < 0])
+    assert wrong["estimated"] < 0.05 and wrong["estimated"] < 0.5 * wrong["even"]

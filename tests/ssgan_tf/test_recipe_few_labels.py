@@ -9,7 +9,7 @@ from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.alignment import Alignment
 from ssgan_tf.networks.strided_classifier import StridedClassifier, strides_of
 from ssgan_tf.recipes import load_recipe
-from ssgan_tf.systems.recipe import DataSpec
+from ssgan_tf.systems.recipe import Batch, DataSpec
 from tests.ssgan_tf.recipe_fixtures import batches_of, build, first_step
 
 
@@ -78,20 +78,45 @@ def test_only_sure_answers_are_trained_on_and_all_labels():
     assert shares[0.0] == 1.0 and shares[1.0] == pytest.approx(known) and known <= shares[0.15] <= 1.0
 
 
-@pytest.mark.parametrize(("threshold", "answers_stand"), [(0.0, True), (1.0, False)])
-def test_a_sure_answer_stands_before_a_guess_and_an_unsure_one_does_not(threshold, answers_stand):
-    system = build("few-labels", threshold=threshold, generator="none")
-    networks = system.build_networks()
-    found = []
-    for guess in (3, 7):
-        step = first_step()
-        with step.entered():
-            batches = batches_of(system, "few-labels").local(step)
-            images = batches["images"]
-            batches["images"] = images._replace(label=tf.fill(images.label.shape, guess))
-            record = system.updates()[0](networks, batches, step).record
-        found.append(float(record["discriminator/consistency"]))
-    assert (found[0] == pytest.approx(found[1], rel=1e-6)) == answers_stand
+def consistency_of(system, networks, **known):
+    """The loss on the images' strong views, where all of them are given a label or a guess."""
+    step = first_step()
+    with step.entered():
+        batches = batches_of(system, "few-labels").local(step)
+        images = batches["images"]._replace(label=tf.fill([16], -1))
+        fields = {name: tf.fill([16], number) for name, number in known.items()}
+        batches["images"] = images._replace(**fields)
+        return float(system.updates()[0](networks, batches, step).record["discriminator/consistency"])
+
+
+def test_given_labels_stand_before_sure_answers_and_these_before_guesses():
+    sure, unsure = (build("few-labels", threshold=t, prior="uniform", generator="none") for t in (0.0, 1.0))
+    networks = sure.build_networks()
+    own = consistency_of(sure, networks)
+    guessed = [consistency_of(unsure, networks, guess=k) for k in range(10)]
+    given = [consistency_of(unsure, networks, label=k) for k in range(10)]
+    assert guessed == given and len(set(given)) == 10 and consistency_of(unsure, networks) == 0.0
+    for k in range(10):
+        assert consistency_of(sure, networks, guess=k) == own
+        assert consistency_of(sure, networks, label=k, guess=(k + 1) % 10) == given[k]
+        assert consistency_of(unsure, networks, label=k, guess=(k + 1) % 10) == given[k]
+
+
+def test_estimated_shares_are_those_of_the_guesses_where_there_are_any():
+    system = build("few-labels", generator="none")
+    labelled = Batch(None, tf.constant([4] * 8))
+    images = Batch(None, tf.constant([3, -1, -1, -1]), tf.constant([-1, 5, 5, -1]))
+    for guess, expected in ((images.guess, {3: 1 / 3, 5: 2 / 3}), (None, {4: 1.0})):
+        alignment = system.build_networks()["discriminator"].alignment
+        batches = {"labelled": labelled, "images": images._replace(guess=guess)}
+        shares = system._prior(alignment, batches, first_step()).numpy()
+        np.testing.assert_allclose(shares, [expected.get(k, 0.0) for k in range(10)], atol=1e-6)
+
+
+def test_a_batch_without_a_label_moves_no_share():
+    alignment = Alignment(2)
+    shares = alignment.labelled_shares(tf.constant([-1, -1]), first_step())
+    np.testing.assert_allclose(shares, [0.5, 0.5])
 
 
 def test_an_adaptive_threshold_trusts_some_answers_of_an_unsure_network():
@@ -109,20 +134,21 @@ def test_unlabelled_answers_are_no_targets_that_a_gradient_flows_into():
     with tf.GradientTape() as tape:
         tape.watch(logits)
         alignment = networks["discriminator"].alignment
-        targets, trusted = system._targets(alignment, logits, tf.zeros([8], tf.int32), first_step())
+        batches = {"labelled": Batch(None, tf.zeros([8], tf.int32)), "images": Batch(None, tf.fill([16], -1))}
+        targets, trusted = system._targets(alignment, logits, batches, first_step())
         total = tf.reduce_sum(tf.cast(targets, tf.float32)) + tf.reduce_sum(trusted)
     assert tape.gradient(total, logits) is None
 
 
-@pytest.mark.parametrize("prior", ["uniform", "none", "labelled", "3,1,1,1,1,1,1,1,1,1"])
+@pytest.mark.parametrize("prior", ["uniform", "none", "labelled", "estimated", "3,1,1,1,1,1,1,1,1,1"])
 def test_the_prior_decides_what_an_even_answer_becomes(prior):
     system = build("few-labels", threshold=0.0, prior=prior, generator="none")
     alignment = system.build_networks()["discriminator"].alignment
     logits = tf.tile(tf.constant([[1.0] + [0.0] * 9]), [16, 1])
-    labels = tf.constant([4] * 8)
-    targets, _ = system._targets(alignment, logits, labels, first_step())
+    batches = {"labelled": Batch(None, tf.constant([4] * 8)), "images": Batch(None, tf.fill([16], -1))}
+    targets, _ = system._targets(alignment, logits, batches, first_step())
     # all answers alike are class 0; held to even shares they say nothing; held to the labels, class 4
-    expected = {"none": 0, "labelled": 4, "3,1,1,1,1,1,1,1,1,1": 0}
+    expected = {"none": 0, "labelled": 4, "estimated": 4, "3,1,1,1,1,1,1,1,1,1": 0}
     if prior in expected:
         assert set(targets.numpy()) == {expected[prior]}
 
@@ -130,7 +156,7 @@ def test_the_prior_decides_what_an_even_answer_becomes(prior):
 @pytest.mark.parametrize("prior", ["1", "1,0", "1,-1", "a,b", "1,nan", "1,inf", "", "unifrm"])
 def test_a_prior_that_is_none_is_refused(prior):
     with pytest.raises(
-        UsageError, match=r"recipe\.prior must be uniform, labelled, none, or a number above 0"
+        UsageError, match=r"recipe\.prior must be estimated, uniform, labelled, none, or a number above 0"
     ):
         load_recipe("few-labels").configure("small", {"prior": prior})
 

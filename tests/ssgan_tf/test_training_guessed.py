@@ -14,15 +14,14 @@ from ssgan_tf.recipes import load_recipe
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo, example_bytes, shard_name, write_records
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import DataSpec
-from ssgan_tf.training.guessed import labels_to_train_on
+from ssgan_tf.training.guessed import guesses_to_train_on
 from ssgan_tf.training.open_batches import open_batches
 from ssgan_tf.training.replicas import ReplicaRange
 from ssgan_tf.training.strategy import make_strategy
 
 GIVEN = np.array([0, 1] + [-1] * 118, np.int32)
-GUESSED = np.where(np.arange(120) < 2, GIVEN, np.where(np.arange(120) < 60, np.arange(120) % 10, -1)).astype(
-    np.int32
-)
+ROWS = np.arange(120)
+GUESSED = np.where((ROWS >= 2) & (ROWS < 60), ROWS % 10, -1).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +61,17 @@ def system(prepared, monkeypatch):
     return system
 
 
-def labels_of(prepared, system, folder):
+def guesses_of(prepared, system, folder):
     said = []
-    found = labels_to_train_on(prepared, system, make_strategy("default"), folder=folder, say=said.append)
+    found = guesses_to_train_on(prepared, system, make_strategy("default"), folder=folder, say=said.append)
     return found, said
 
 
 def test_guesses_are_made_once_and_a_resumed_run_takes_the_same(prepared, system, tmp_path):
-    found, said = labels_of(prepared, system, tmp_path)
+    found, said = guesses_of(prepared, system, tmp_path)
     np.testing.assert_array_equal(found, GUESSED)
     assert said == ["58 are guessed"] and len(system.asked) == 1
-    again, said = labels_of(prepared, system, tmp_path)
+    again, said = guesses_of(prepared, system, tmp_path)
     np.testing.assert_array_equal(again, GUESSED)
     assert said == [] and len(system.asked) == 1
 
@@ -92,12 +91,20 @@ def test_a_file_that_is_none_of_this_run_is_refused(prepared, system, tmp_path, 
     else:
         np.save(tmp_path / GUESSES, content)
     with pytest.raises(DataError, match=words):
-        labels_of(prepared, system, tmp_path)
+        guesses_of(prepared, system, tmp_path)
+
+
+def test_where_nothing_could_be_guessed_there_are_none_now_and_when_the_run_goes_on(
+    prepared, system, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(system, "guess", lambda *_: Guesses(np.full(120, -1, np.int32), "not checked"))
+    assert guesses_of(prepared, system, tmp_path) == (None, ["not checked"])
+    assert guesses_of(prepared, system, tmp_path) == (None, [])
 
 
 def test_too_many_images_are_not_read_and_that_is_said(prepared, system, tmp_path, monkeypatch):
     monkeypatch.setattr("ssgan_tf.graphs.guesses.MOST_IMAGES", 119)
-    found, said = labels_of(prepared, system, tmp_path)
+    found, said = guesses_of(prepared, system, tmp_path)
     assert found is None and system.asked == [] and not (tmp_path / GUESSES).exists()
     assert said == ["no guessed labels: they want 100 to 119 training images, not 120"]
 
@@ -106,10 +113,10 @@ def test_without_guesses_or_in_the_baseline_only_given_labels_count(prepared, sy
     off = load_recipe("few-labels")
     for change in ({"guesses": 0.0}, {"prior": "none"}):
         settings = dataclasses.replace(system.settings, **change)
-        assert labels_of(prepared, off.build(settings, system.data), tmp_path) == (None, [])
+        assert guesses_of(prepared, off.build(settings, system.data), tmp_path) == (None, [])
     baseline = load_recipe("supervised")
     alone = baseline.build(baseline.configure("small", {"of": "few-labels"}), system.data)
-    assert labels_of(prepared, alone, tmp_path) == (None, [])
+    assert guesses_of(prepared, alone, tmp_path) == (None, [])
     assert not list(tmp_path.iterdir())
 
 
@@ -122,7 +129,7 @@ def test_batches_hold_the_guessed_labels_in_memory_and_streamed(prepared, system
             seed=5,
             memory_limit=limit,
             replicas=ReplicaRange.of(make_strategy("default")),
-            labels=GUESSED,
+            guesses=GUESSED,
         )
         assert batches.streaming == (limit == 0)
         element = next(iter(batches.elements(3))) if batches.streaming else None
@@ -133,5 +140,7 @@ def test_batches_hold_the_guessed_labels_in_memory_and_streamed(prepared, system
     for name in memory:
         for mine, other in zip(memory[name], streamed[name], strict=True):
             np.testing.assert_array_equal(mine, other)
-    # the two given labels alone would fill no batch of different ones
-    assert (memory["labelled"][1] >= 0).all() and len(np.unique(memory["labelled"][1])) > 2
+    _, labels, guesses = memory["images"]
+    assert not ((labels >= 0) & (guesses >= 0)).any() and (guesses >= 0).sum() > 2
+    # given labels have a stream that no guess comes into
+    assert set(memory["labelled"][1]) == {0, 1} and set(memory["labelled"][2]) == {-1}

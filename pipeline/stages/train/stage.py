@@ -70,7 +70,7 @@ def run(
     from ssgan_tf.file_names import CHECKPOINTS, TRAINING
     from ssgan_tf.records import DatasetInfo
     from ssgan_tf.training.checkpoints import latest_checkpoint
-    from ssgan_tf.training.guessed import labels_to_train_on
+    from ssgan_tf.training.guessed import guesses_to_train_on
     from ssgan_tf.training.held_out import open_held_out
     from ssgan_tf.training.loop import Loop
     from ssgan_tf.training.open_batches import open_batches
@@ -110,7 +110,7 @@ def run(
     record.save(output)
     # variables get the chief's values when they are made
     with peers(replicas, EARLY):
-        labels = labels_to_train_on(
+        guesses = guesses_to_train_on(
             info, system, strategy, folder=output, say=lambda line: terminal.say(f"  {line}")
         )
         batches = open_batches(
@@ -119,7 +119,7 @@ def run(
             seed=seed,
             memory_limit=config.memory_limit_mb * 2**20,
             replicas=replicas,
-            labels=labels,
+            guesses=guesses,
         )
         held_out = open_held_out(info, system)
         loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)
