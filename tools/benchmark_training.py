@@ -3,6 +3,7 @@
 
     python tools/benchmark_training.py                    all, full size, batch 32 and 128
     python tools/benchmark_training.py --batch 32 --rounds 3 --json out.json
+    python tools/benchmark_training.py --recipe few-labels   its step alone, 32 + 96 images, in two minutes
 
 Every contender is a process of its own that waits until it is told to run some steps; the driver goes
 round and round, so that a change of the machine's speed meets all of them. Ratios are medians of the
@@ -20,6 +21,7 @@ Contenders
     original      the way of the TF1 original: one call each for the discriminator's update, the
                   generator's, both losses and the accuracy, Eigen's convolutions (oneDNN off, as then)
     peak          float32 matrix products of 4096 x 4096, TensorFlow with oneDNN
+    few-labels    the `few-labels` step of the training loop with its defaults, and the same in PyTorch
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from training_contenders import PEAK_SIDE
-from training_flop import improved_gan_flop, ssgan_flop
+from training_flop import few_labels_flop, improved_gan_flop, ssgan_flop
 
 
 def worker(name: str, batch: int, folder: str) -> None:
@@ -81,6 +83,25 @@ class Contender:
         self.process.wait()
 
 
+def started(
+    wanted: list[tuple[str, int]], batch: int, rounds: int, folder: Path, title: str
+) -> dict[str, Contender]:
+    """Starts those that can be, runs the rounds, and stops them."""
+    contenders: dict[str, Contender] = {}
+    for name, count in wanted:
+        try:
+            contenders[name] = Contender(name, batch, count, folder)
+        except RuntimeError as error:
+            print(f"  left out: {error}", file=sys.stderr)
+    for number in range(rounds):
+        for contender in contenders.values():
+            contender.turn()
+        print(f"  {title}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    for contender in contenders.values():
+        contender.stop()
+    return contenders
+
+
 def ratio(slow: Contender, fast: Contender) -> float:
     """Median over rounds of slow's seconds divided by fast's."""
     return statistics.median(a / b for a, b in zip(slow.times, fast.times, strict=True))
@@ -94,19 +115,25 @@ def measure(batch: int, rounds: int, folder: Path) -> dict[str, Any]:
     wanted += [("pytorch-eager", steps), ("pytorch-compiled", steps)]
     if batch == 32:
         wanted += [("improved-gan", 20), ("improved-gan-products", 20)]
-    contenders: dict[str, Contender] = {}
-    for name, count in wanted:
-        try:
-            contenders[name] = Contender(name, batch, count, folder)
-        except RuntimeError as error:
-            print(f"  left out: {error}", file=sys.stderr)
-    for number in range(rounds):
-        for contender in contenders.values():
-            contender.turn()
-        print(f"  batch {batch}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-    for contender in contenders.values():
-        contender.stop()
-    return figures(batch, contenders)
+    return figures(batch, started(wanted, batch, rounds, folder, f"batch {batch}"))
+
+
+def few_labels(rounds: int, folder: Path) -> dict[str, Any]:
+    """Measures the step of `few-labels`, and shows its figures."""
+    wanted = [("few-labels", 20), ("few-labels-pytorch-eager", 20), ("few-labels-pytorch-compiled", 20)]
+    contenders = started([("peak", 2), *wanted], 96, rounds, folder, "few-labels")
+    top, mine = contenders.pop("peak"), contenders["few-labels"]
+    result: dict[str, Any] = {"peak_gflops": 2.0 * PEAK_SIDE**3 / statistics.median(top.times) / 1e9}
+    print(f"\nfew-labels, 32 + 96 images   (matrix-product peak {result['peak_gflops']:.0f} GFLOP/s)")
+    for name, contender in contenders.items():
+        share = statistics.median(
+            (few_labels_flop() / step) / (2.0 * PEAK_SIDE**3 / best)
+            for step, best in zip(contender.times, top.times, strict=True)
+        )
+        seconds, times = statistics.median(contender.times), ratio(contender, mine)
+        result[name] = {"seconds_per_step": seconds, "share_of_peak": share, "times_ours": times}
+        print(f"  {name:28}{seconds * 1e3:8.1f} ms/step {share:6.1%} of peak {times:6.2f} times ours")
+    return result
 
 
 def figures(batch: int, contenders: dict[str, Contender]) -> dict[str, Any]:
@@ -170,6 +197,7 @@ def main() -> None:
     """Parses the arguments and runs the driver or a worker."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="*", default=[32, 128])
+    parser.add_argument("--recipe", choices=["ssgan", "few-labels"], default="ssgan")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--folder", type=Path, default=None, help="for logs; default: a temporary one")
@@ -182,8 +210,11 @@ def main() -> None:
 
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="benchmark-training-"))
     folder.mkdir(parents=True, exist_ok=True)
-    results = [measure(batch, arguments.rounds, folder) for batch in arguments.batch]
-    show(results)
+    if arguments.recipe == "few-labels":
+        results = [few_labels(arguments.rounds, folder)]
+    else:
+        results = [measure(batch, arguments.rounds, folder) for batch in arguments.batch]
+        show(results)
     if arguments.json:
         document = {"machine": platform.processor() or platform.machine(), "results": results}
         arguments.json.write_text(json.dumps(document, indent=1) + "\n")

@@ -23,8 +23,10 @@ def random_images(count: int = 2048):
     return numbers.integers(0, 255, (count, 28, 28, 1), dtype=np.uint8), labels
 
 
-def make_loop(recipe_name: str, batch: int | None, folder: str, **settings: Any):
-    """Builds a training loop over random images."""
+def make_loop(recipe_name: str, batch: int | None, folder: str, guessed: bool = False, **settings: Any):
+    """Builds a training loop over random images; `guessed`: those without a label have a guess."""
+    import numpy as np
+
     from ssgan_tf.recipes import load_recipe
     from ssgan_tf.systems.recipe import DataSpec
     from ssgan_tf.training.batches import MemoryBatches
@@ -35,16 +37,20 @@ def make_loop(recipe_name: str, batch: int | None, folder: str, **settings: Any)
     recipe = load_recipe(recipe_name)
     chosen = {"batch_size": batch, **settings} if batch else settings
     system = recipe.build(recipe.configure("full", chosen), DataSpec((28, 28, 1), 10))
-    batches = MemoryBatches(*random_images(), system.streams(), 0)
+    images, labels = random_images()
+    guesses = np.where(labels < 0, np.arange(len(labels)) % 10, -1).astype(np.int32) if guessed else None
+    batches = MemoryBatches(images, labels, system.streams(), 0, guesses)
     options = LoopOptions(steps=10**9)
     return Loop(system, batches, make_strategy("default"), options, seed=0, folder=Path(folder))
 
 
-def ours(recipe: str, batch: int | None, folder: str, **settings: Any) -> Callable[[int], float]:
+def ours(
+    recipe: str, batch: int | None, folder: str, guessed: bool = False, **settings: Any
+) -> Callable[[int], float]:
     """Our loop, `n` steps in one call."""
     import tensorflow as tf
 
-    loop = make_loop(recipe, batch, folder, **settings)
+    loop = make_loop(recipe, batch, folder, guessed, **settings)
     done = 0
 
     def run(count: int) -> float:
@@ -313,9 +319,19 @@ def pytorch(batch: int, compiled: bool) -> Callable[[int], float]:
     return run
 
 
+def few_labels_in_pytorch(compiled: bool) -> Callable[[int], float]:
+    """The `few-labels` step in PyTorch."""
+    from few_labels_in_pytorch import step_of_few_labels
+
+    return step_of_few_labels(compiled, *random_images())
+
+
 CONTENDERS: dict[str, Callable[[int, str], Callable[[int], float]]] = {
     "ours": lambda batch, folder: ours("ssgan", batch, folder),
     "improved-gan": lambda batch, folder: ours("improved-gan", None, folder),
+    "few-labels": lambda batch, folder: ours("few-labels", None, folder, guessed=True),
+    "few-labels-pytorch-eager": lambda batch, folder: few_labels_in_pytorch(False),
+    "few-labels-pytorch-compiled": lambda batch, folder: few_labels_in_pytorch(True),
     "single": single,
     "products": lambda batch, folder: products(ssgan_products(batch)),
     "improved-gan-products": lambda batch, folder: products(improved_gan_products()),

@@ -54,6 +54,16 @@ def improved_gan_flop() -> float:
     return 2.0 * total
 
 
+def few_labels_flop() -> float:
+    """Floating-point operations of one `few-labels` step on grey images of 28x28, from the layers' sizes.
+
+    224 views forward, weight and input gradients (no input gradient below the first layer).
+    """
+    layers = [784 * 9 * 16, 196 * 9 * 16 * 16, 196 * 9 * 16 * 32]
+    layers += [49 * 9 * 32 * 32, 49 * 9 * 32 * 64, 16 * 9 * 64 * 64, 1024 * 10]
+    return 2.0 * 224 * (3 * sum(layers) - layers[0])
+
+
 def ssgan_products(batch: int) -> list[tuple[int, int, int, int, int, int]]:
     """The products of one `ssgan` step: rows, depth, columns, and how many forward, to input, to weights."""
     d = [(1024, 16, 128), (256, 2048, 256), (16, 4096, 512), (4, 4608, 1024)]
