@@ -264,7 +264,7 @@ class Loop:
     def _renew_statistics(self) -> None:
         # before the last checkpoint, which so holds them: a run killed here does its last steps again, and
         # one that goes on from that checkpoint has nothing left to do
-        if self.renewed is not None:
+        if self.renewed is not None and self.renewed.variables():
             with peers(self.replicas, "after the last step"):
                 if self.replicas.chief:
                     self.renewed.renew()

@@ -88,7 +88,8 @@ class RenewedStatistics:
         def moments(images: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
             return [_moments(seen[number][1]) for seen in self._inputs(images)]
 
-        found, sizes = [], []
+        found: list[list[tuple[tf.Tensor, tf.Tensor]]] = []
+        sizes: list[int] = []
         for first in range(0, self.images, self._batch):
             positions = tf.range(first, min(first + self._batch, self.images), dtype=tf.int64)
             found.append(moments(self._batches.sample(positions, self._labelled_only)))
