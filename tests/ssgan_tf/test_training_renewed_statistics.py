@@ -26,7 +26,8 @@ def scattered(networks, seed=0):
     random = np.random.default_rng(seed)
     for network in networks.values():
         for variable in network.trainable_variables:
-            variable.assign(variable.numpy() + random.normal(0.0, 0.2, variable.shape))
+            value = variable.value
+            value.assign(value.numpy() + random.normal(0.0, 0.2, variable.shape).astype(np.float32))
     return networks
 
 
@@ -115,11 +116,11 @@ def test_half_precision_is_measured_in_float32(digits):
     for layer in networks["discriminator"].body[:3]:
         x = layer(x)
     values = x.numpy().astype(np.float64)
-    mean, variance = module._moments(x)
-    assert x.dtype == tf.bfloat16 and mean.dtype == variance.dtype == tf.float32
+    mean, variance = (value.numpy() for value in module._moments(x))
+    assert x.dtype == tf.bfloat16 and mean.dtype == variance.dtype == np.float32
     # bfloat16 has 8 bits: a sum in it would be off by per cents
-    np.testing.assert_allclose(variance, values.var((0, 1, 2)), rtol=1e-5)
-    assert np.all(np.abs(mean - values.mean((0, 1, 2))) < 1e-5 * np.sqrt(variance))
+    np.testing.assert_allclose(variance, values.var((0, 1, 2)), rtol=1e-4)
+    assert np.all(np.abs(mean - values.mean((0, 1, 2))) < 1e-4 * np.sqrt(variance))
     # in a graph a convolution and its activation are one kernel, which rounds once less
     its_mean, its_variance = moving(renewed.layers[0])[0]
     np.testing.assert_allclose(its_variance, variance, rtol=0.03)
