@@ -194,6 +194,7 @@ STAGES = (
             "train.epochs",
             "train.batch_size",
             "train.views",
+            "train.batch_statistics",
             "train.strategy",
             "train.replicas",
             "train.precision",

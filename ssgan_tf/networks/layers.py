@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ssgan_tf.networks.normalised_inputs import tell_input
 from ssgan_tf.step_context import current_step
 
 
@@ -99,6 +100,7 @@ class BatchNormalization(keras.layers.Layer):
         rank = inputs.shape.rank
         x = inputs if rank == 4 else inputs[:, tf.newaxis, tf.newaxis, :]
         if not training and not self.always_batch:
+            tell_input(self, inputs)
             out, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=gamma,

@@ -69,6 +69,10 @@ def stream_number(name: str) -> int:
     return zlib.crc32(name.encode()) & 0xFFFF
 
 
+# no name of a stream is as long
+SAMPLE = stream_number("a sample of the training images")
+
+
 class MemoryBatches:
     """All training images as uint8 tensors in host memory.
 
@@ -128,6 +132,24 @@ class MemoryBatches:
                     guess = tf.ensure_shape(tf.gather(self.guesses, index), [local])
                 batches[name] = Batch(image, label, guess)
         return batches
+
+    def sample_size(self, labelled_only: bool) -> int:
+        """Number of images that `sample` draws from."""
+        return int((self.labelled if labelled_only else self.images).shape[0])
+
+    def sample(self, positions: tf.Tensor, labelled_only: bool) -> tf.Tensor:
+        """Images uint8 [B, H, W, C] in an order of their own, a function of the seed.
+
+        Args:
+            positions: int64 [B]; those below `sample_size` are as many different images.
+            labelled_only: from the labelled ones.
+        """
+        size = self.sample_size(labelled_only)
+        with tf.device("/CPU:0"):
+            index = shuffled_indices(positions, size, seed=self.seed, stream=SAMPLE)
+            if labelled_only:
+                index = tf.cast(tf.gather(self.labelled, index), tf.int64)
+            return tf.gather(self.images, index)
 
     def first_images(self, count: int) -> tf.Tensor:
         """The first images of the first stream's order, for data-dependent initial weights."""

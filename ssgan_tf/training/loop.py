@@ -29,7 +29,8 @@ from ssgan_tf.training.checkpoints import Checkpoints, network_variables, optimi
 from ssgan_tf.training.epochs import periods_of
 from ssgan_tf.training.guards import check_losses, check_variables_finite, writable
 from ssgan_tf.training.held_out import HeldOut
-from ssgan_tf.training.options import LoopOptions
+from ssgan_tf.training.options import RENEWED, LoopOptions
+from ssgan_tf.training.renewed_statistics import RenewedStatistics
 from ssgan_tf.training.replicas import ReplicaRange, any_process, broadcast_from_chief, peers
 from ssgan_tf.training.summaries import Summaries
 from ssgan_tf.training.watch import OnEpoch, Watch
@@ -46,6 +47,9 @@ class Loop:
         seed: of initial weights and of all randomness of the steps.
         folder: gets `checkpoints/`, `events/` and `samples/`.
         held_out: measures the accuracy on images that are not trained on; None: nothing does.
+
+    Attributes:
+        renewed: measures the statistics of batch normalisation after the last step; None: they are not.
 
     In a run of several processes only the chief reads and writes `folder`.
     """
@@ -73,6 +77,9 @@ class Loop:
             copy_weights(self.averages, self.networks)
             self.optimizers = self._build_optimizers()
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.renewed: RenewedStatistics | None = None
+        if options.batch_statistics == RENEWED:
+            self.renewed = RenewedStatistics(system, batches, [self.networks, self.averages])
         self.updates = system.updates()
         self.replicas = ReplicaRange.of(strategy)
         write = self.replicas.chief
@@ -235,6 +242,8 @@ class Loop:
             check_losses(step, self.names, history, self.checkpoints.latest)
             step += count
             self.step.assign(step)
+            if step == options.steps:
+                self._renew_statistics()
             self.watch.after(step, self.names, history, float(waited))
             latest = dict(zip(self.names, history[-1].tolist(), strict=True))
             if on_progress:
@@ -251,6 +260,15 @@ class Loop:
         with peers(self.replicas, f"between steps {int(first)} and {int(first + count)}"):
             history, waited = self._run_steps(first, count, iterator)
             return history.numpy(), waited.numpy()
+
+    def _renew_statistics(self) -> None:
+        # before the last checkpoint, which so holds them: a run killed here does its last steps again, and
+        # one that goes on from that checkpoint has nothing left to do
+        if self.renewed is not None and self.renewed.variables():
+            with peers(self.replicas, "after the last step"):
+                if self.replicas.chief:
+                    self.renewed.renew()
+                broadcast_from_chief(self.strategy, self.replicas, self.renewed.variables())
 
     def _told_to_stop(self, stop: threading.Event | None, step: int) -> bool:
         if stop is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ssgan_tf.declare import at_least, decay, setting
+from ssgan_tf.declare import at_least, decay, one_of, setting
+
+MOVING, RENEWED = "moving", "renewed"
+MOST_IMAGES = 8192
+"""Training images that statistics are measured anew over, where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,13 @@ class LoopOptions:
     )
     keep_checkpoints: int = setting(3, "checkpoints kept", at_least(1), affects_result=False)
     average_decay: float = setting(0.999, "decay of the weight average", decay())
+    batch_statistics: str = setting(
+        MOVING,
+        "means and variances that the classifier's batch normalisation has in the end: moving (they follow "
+        "the last batches, and lag where weights move fast) or renewed (measured after the last step, over "
+        f"up to {MOST_IMAGES:,} training images)",
+        one_of(MOVING, RENEWED),
+    )
 
     def until_next_action(self, step: int) -> int:
         """How many steps from `step` one call may run before something is due."""

@@ -21,7 +21,7 @@ from ssgan_tf.records import DatasetInfo, iterate_records, parse
 from ssgan_tf.step_context import StepContext
 from ssgan_tf.systems.recipe import Batch, Stream
 from ssgan_tf.tfrecord import HEAD, LABEL, TAIL, label_in
-from ssgan_tf.training.batches import labelled_rows, rows_type, shuffled_indices, stream_number
+from ssgan_tf.training.batches import SAMPLE, labelled_rows, rows_type, shuffled_indices, stream_number
 from ssgan_tf.training.replicas import ReplicaRange
 
 
@@ -105,6 +105,15 @@ class StreamedBatches:
                 *(tf.ensure_shape(values[start : start + part], [part]) for values in numbers),
             )
         return batches
+
+    def sample_size(self, labelled_only: bool) -> int:
+        """As of `MemoryBatches`."""
+        return int(self.labelled.shape[0]) if labelled_only else self.count
+
+    def sample(self, positions: tf.Tensor, labelled_only: bool) -> tf.Tensor:
+        """The same images as `MemoryBatches.sample`."""
+        images, _ = self._read(positions, labelled_only, SAMPLE)
+        return images
 
     def first_images(self, count: int) -> tf.Tensor:
         """The same images as `MemoryBatches.first_images`."""

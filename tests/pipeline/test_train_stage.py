@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -19,13 +20,16 @@ from pipeline.errors import (
     message,
 )
 from pipeline.stages.train import stage as train
-from pipeline.stages.train.planned import check_training, in_full
+from pipeline.stages.train.planned import check_training, in_full, system_of
 from pipeline.stages.train.settings import TrainConfig
 from pipeline.stages.train.stage import epoch_in_words
 from pipeline.terminal import Terminal
+from ssgan_tf.declare import build
 from ssgan_tf.errors import DamagedData, NoLabels
 from ssgan_tf.records import SCHEMA_VERSION, DatasetInfo
+from ssgan_tf.training.batches import MemoryBatches
 from ssgan_tf.training.options import LoopOptions
+from ssgan_tf.training.renewed_statistics import RenewedStatistics
 from ssgan_tf.training.trained import TrainingRecord
 
 
@@ -182,6 +186,31 @@ def test_a_preset_names_intervals_and_the_run_wins():
     assert options("gan", "full") == options("gan", "small") == (500, 500, 0.999)
     assert options("supervised", settings={"of": "sgan"}) == options("sgan") == (500, 234, 0.0)
     assert options("gaussian", settings={"average_decay": 0.5}) == (500, 500, 0.5)
+
+
+def test_renewed_statistics_are_a_setting_of_all_recipes_and_of_the_baseline():
+    for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"}), ("sgan", {})):
+        usual, config = TrainConfig(recipe=recipe), TrainConfig(recipe=recipe, batch_statistics="renewed")
+        assert check_training(usual, settings).options.batch_statistics == "moving"
+        assert check_training(config, settings).options.batch_statistics == "renewed"
+    with pytest.raises(UsageError, match=r"batch_statistics must be one of moving, renewed; got 'new'"):
+        check_training(build(TrainConfig, {"batch_statistics": "new"}), {})
+
+
+def test_training_says_what_renewed_statistics_are_measured_over(tmp_path):
+    images = np.zeros((40, 8, 8, 1), np.uint8)
+    labels = np.where(np.arange(40) < 12, np.arange(40) % 2, -1).astype(np.int32)
+    said = {}
+    for recipe, settings in (("ssgan", {}), ("supervised", {"of": "ssgan"}), ("sgan", {}), ("gan", {})):
+        planned = check_training(TrainConfig(recipe=recipe), {"batch_size": 8, **settings})
+        system = system_of(planned, described())
+        batches = MemoryBatches(images, labels, system.streams(), 0)
+        renewed = RenewedStatistics(system, batches, [system.build_networks()])
+        said[recipe] = train._renewal_in_words(renewed, recipe)
+    assert "measured over 40 training images" in said["ssgan"]
+    assert "measured over 12 training images" in said["supervised"]
+    assert "--batch-statistics renewed changes nothing of recipe sgan" in said["sgan"]
+    assert "changes nothing of recipe gan" in said["gan"]
 
 
 def test_the_stage_refuses_before_it_writes(tmp_path):

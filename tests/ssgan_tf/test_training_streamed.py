@@ -100,6 +100,18 @@ def test_streamed_trains_as_in_memory_also_when_resumed(prepared, tmp_path):
         np.testing.assert_array_equal(memory[name], resumed[name], err_msg=name)
 
 
+@pytest.mark.parametrize("labelled_only", [False, True])
+def test_a_sample_holds_the_images_of_memory(prepared, labelled_only):
+    _, memory = opened(prepared, "ssgan", memory_limit=10**9)
+    _, streamed = opened(prepared, "ssgan", memory_limit=0)
+    size = memory.sample_size(labelled_only)
+    assert size == streamed.sample_size(labelled_only) == (300 if labelled_only else 1797)
+    positions = tf.range(size, dtype=tf.int64)
+    first, second = (batches.sample(positions, labelled_only).numpy() for batches in (memory, streamed))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first[:100], memory.first_images(100).numpy())
+
+
 def test_replicas_take_their_slices_of_the_stream(prepared):
     mirrored = make_strategy("mirrored", 2)
     _, alone = opened(prepared, "ssgan", memory_limit=0)

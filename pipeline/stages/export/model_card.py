@@ -9,6 +9,7 @@ from typing import Any
 from ssgan_tf.metrics.figures import CLASSIFICATION, GENERATION, NATS, how_tested, in_words, lines, tested_on
 from ssgan_tf.records import DatasetInfo
 from ssgan_tf.savedmodel import ALWAYS_ABSTAINS, Confidence
+from ssgan_tf.training.options import MOVING
 from ssgan_tf.training.trained import TrainingRecord
 
 _CLASSIFIER = """\
@@ -72,7 +73,8 @@ def model_card(
         *_data(info),
         "",
     ]
-    if kind == "classifier":
+    of_classifier = kind == "classifier"
+    if of_classifier:
         parts += ["## When it answers", *_promises(confidence), ""]
         parts += ["## Figures", *_figures(metrics, CLASSIFICATION), ""]
     else:
@@ -80,6 +82,8 @@ def model_card(
     parts += [
         "## Training",
         f"- recipe: {record.recipe}, {step} steps, seed {record.seed}, {record.dtype}; averaged weights",
+        # a training of an earlier version names none
+        *([f"- batch_statistics: {record.loop.get('batch_statistics', MOVING)}"] if of_classifier else []),
         *(f"- {name}: {value}" for name, value in record.settings.items()),
         f"- sha256 of the weights: `{digest}`",
     ]

@@ -91,6 +91,7 @@ class TrainConfig:
         help="decay of the weight average; default: the recipe's or the preset's, or "
         f"{LoopOptions.average_decay}",
     )
+    batch_statistics: str = as_in(LoopOptions, "batch_statistics")
     steps_per_call: int = as_in(LoopOptions, "steps_per_call")
     summary_every: int = as_in(LoopOptions, "summary_every")
     histogram_every: int | None = as_in(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ssgan_tf.systems.recipe import System
     from ssgan_tf.training.epochs import Period
+    from ssgan_tf.training.renewed_statistics import RenewedStatistics
     from ssgan_tf.training.trained import TrainingRecord
 
 ACCURACY = "discriminator/accuracy"
@@ -123,6 +124,8 @@ def run(
         )
         held_out = open_held_out(info, system)
         loop = Loop(system, batches, strategy, options, seed=seed, folder=output, held_out=held_out)
+    if loop.renewed:
+        terminal.say(f"  {_renewal_in_words(loop.renewed, recipe.name)}")
     latest: dict[str, float] = {}
     with terminal.progress(f"train {recipe.name}", settings.steps) as progress:
 
@@ -213,6 +216,18 @@ def _where(config: TrainConfig, strategy: Any, system: System, why: str) -> list
     if config.strategy == "default" and len(gpus) > 1:
         lines.append(f"one of {len(gpus)} GPUs; --strategy mirrored trains on all of them")
     return lines
+
+
+def _renewal_in_words(renewed: RenewedStatistics, recipe: str) -> str:
+    if not renewed.variables():
+        return (
+            f"--batch-statistics renewed changes nothing of recipe {recipe}: no batch normalisation takes "
+            "part in telling classes"
+        )
+    return (
+        "after the last step batch normalisation gets new statistics, measured over "
+        f"{renewed.images:,} training images"
+    )
 
 
 def _check_continues(before: TrainingRecord, now: TrainingRecord) -> None:
