@@ -112,8 +112,7 @@ class StreamedBatches:
 
     def sample(self, positions: tf.Tensor, labelled_only: bool) -> tf.Tensor:
         """The same images as `MemoryBatches.sample`."""
-        images, _ = self._read(positions, labelled_only, SAMPLE)
-        return images
+        return self._read(positions, labelled_only, SAMPLE)[0]
 
     def first_images(self, count: int) -> tf.Tensor:
         """The same images as `MemoryBatches.first_images`."""
