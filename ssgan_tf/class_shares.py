@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ssgan_tf.declare import Rule
 
 ESTIMATED, UNIFORM, LABELLED, NONE = "estimated", "uniform", "labelled", "none"
@@ -19,6 +21,25 @@ def shares_of(prior: str) -> tuple[float, ...] | None:
     if len(numbers) < 2 or not all(0.0 < number < float("inf") for number in numbers):
         raise ValueError("shares are numbers above 0")
     return tuple(number / sum(numbers) for number in numbers)
+
+
+def shares_to_guess(prior: str, labels: np.ndarray, classes: int) -> np.ndarray | None:
+    """The shares that a prior other than `none` gives to guesses.
+
+    Args:
+        prior: the setting.
+        labels: int [N], -1 where there is none.
+        classes: K.
+
+    Returns:
+        float64 [K], which sum to 1; None: they are to be estimated.
+    """
+    numbers = shares_of(prior)
+    if numbers is not None:
+        return np.array(numbers)
+    if prior == LABELLED:
+        return np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+    return None if prior == ESTIMATED else np.full(classes, 1.0 / classes)
 
 
 def _is_prior(value: str) -> bool:

@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from ssgan_tf import losses, pixels
 from ssgan_tf.adam import Adam
-from ssgan_tf.class_shares import ESTIMATED, LABELLED, NONE, PRIOR, shares_of
+from ssgan_tf.class_shares import ESTIMATED, LABELLED, NONE, PRIOR, shares_of, shares_to_guess
 from ssgan_tf.declare import at_least, decay, one_of, positive, setting, within
 from ssgan_tf.errors import UsageError
 from ssgan_tf.graphs.guesses import Guesses, guess_labels
@@ -53,6 +53,7 @@ from ssgan_tf.systems.recipe import (
     System,
     Update,
 )
+from ssgan_tf.trusted_targets import trusted_targets
 from ssgan_tf.views import AUTO, KINDS, PHOTOS, STRONG, WEAK, kind_for, view
 
 MATCHING = "feature_matching"
@@ -156,14 +157,8 @@ class FewLabels(System):
 
     def guess(self, images: np.ndarray, labels: np.ndarray) -> Guesses:
         """Labels carried along neighbours, for the share `guesses` of the images."""
-        classes, prior = self.data.num_classes, self.settings.prior
-        shares: np.ndarray | None = np.full(classes, 1.0 / classes)
-        if self.shares is not None:
-            shares = np.array(self.shares)
-        elif prior == ESTIMATED:
-            shares = None
-        elif prior == LABELLED:
-            shares = np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+        classes = self.data.num_classes
+        shares = shares_to_guess(self.settings.prior, labels, classes)
         return guess_labels(images, labels, classes=classes, shares=shares, sure=self.settings.guesses)
 
     def build_networks(self) -> Networks:
@@ -212,12 +207,21 @@ class FewLabels(System):
         sizes = [part.shape[0] for part in parts]
         on_labelled, on_weak, on_strong = tf.split(outputs.logits, sizes)
         supervised = losses.masked_cross_entropy(on_labelled, labelled.label, step)
-        targets, trusted = self._targets(classify.alignment, on_weak, batches, step)
-        consistency = losses.trusted_cross_entropy(on_strong, targets, trusted)
+        targets = trusted_targets(
+            classify.alignment,
+            on_weak,
+            images,
+            prior=self._prior(classify.alignment, batches, step),
+            threshold=s.threshold,
+            adaptive=s.threshold_form == "adaptive",
+            step=step,
+        )
+        trusted = tf.cast(targets >= 0, tf.float32)
+        consistency = losses.trusted_cross_entropy(on_strong, tf.maximum(targets, 0), trusted)
         record = {
             "discriminator/supervised": supervised,
             "discriminator/consistency": consistency,
-            "discriminator/trusted_share": losses.share(trusted > 0.0),
+            "discriminator/trusted_share": losses.share(targets >= 0),
             "discriminator/labelled_accuracy": losses.masked_accuracy(on_labelled, labelled.label, step),
         }
         total = supervised + consistency
@@ -231,32 +235,6 @@ class FewLabels(System):
             minimise |= self._game(networks, real, step, record)
             minimise["discriminator"] += total
         return Losses(minimise, record)
-
-    def _targets(
-        self, alignment: Alignment, logits: tf.Tensor, batches: Mapping[str, Batch], step: StepContext
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Classes int32 [B] that the images are trained towards, and 1.0 where they are, else 0.0.
-
-        Args:
-            alignment: the running means.
-            logits: on weak views of the stream `images`.
-            batches: what is known of both streams.
-            step: averages over all replicas.
-        """
-        images, s = batches["images"], self.settings
-        answers = alignment.aligned(
-            tf.nn.softmax(tf.stop_gradient(logits)), self._prior(alignment, batches, step), step
-        )
-        threshold: tf.Tensor | float = s.threshold
-        if s.threshold_form == "adaptive":
-            threshold = tf.minimum(alignment.confidence(answers, step), s.threshold)
-        sure = tf.reduce_max(answers, 1) >= threshold
-        targets = tf.where(sure, tf.argmax(answers, 1, output_type=tf.int32), -1)
-        # guesses are wrong where the network is not: an answer that it is sure of stands before them
-        if images.guess is not None:
-            targets = tf.where(targets >= 0, targets, images.guess)
-        targets = tf.where(images.label >= 0, images.label, targets)
-        return tf.maximum(targets, 0), tf.cast(targets >= 0, tf.float32)
 
     def _prior(
         self, alignment: Alignment, batches: Mapping[str, Batch], step: StepContext

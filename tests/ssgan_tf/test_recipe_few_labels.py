@@ -5,11 +5,13 @@ import pytest
 import tensorflow as tf
 
 from ssgan_tf import losses
+from ssgan_tf.class_shares import shares_to_guess
 from ssgan_tf.errors import UsageError
 from ssgan_tf.networks.alignment import Alignment
 from ssgan_tf.networks.strided_classifier import StridedClassifier, strides_of
 from ssgan_tf.recipes import load_recipe
 from ssgan_tf.systems.recipe import Batch, DataSpec
+from ssgan_tf.trusted_targets import trusted_targets
 from tests.ssgan_tf.recipe_fixtures import batches_of, build, first_step
 
 
@@ -127,30 +129,43 @@ def test_an_adaptive_threshold_trusts_some_answers_of_an_unsure_network():
     assert float(record["fixed"]) < float(record["adaptive"]) < 1.0
 
 
+def targets_of(logits, alignment, images, **changes):
+    chosen = {"prior": None, "threshold": 0.0, "adaptive": False} | changes
+    return trusted_targets(alignment, logits, images, step=first_step(), **chosen)
+
+
+def test_what_images_are_trained_towards():
+    logits = tf.constant([[9.0, 0.0], [9.0, 0.0], [0.1, 0.0], [0.1, 0.0], [0.1, 0.0], [9.0, 0.0]])
+    label = tf.constant([-1, -1, -1, -1, 1, 1])
+    guess = tf.constant([-1, 1, -1, 1, -1, -1])
+    with_guesses = targets_of(logits, Alignment(2), Batch(None, label, guess), threshold=0.9)
+    assert with_guesses.numpy().tolist() == [0, 0, -1, 1, 1, 1]
+    without = targets_of(logits, Alignment(2), Batch(None, label), threshold=0.9)
+    assert without.numpy().tolist() == [0, 0, -1, -1, 1, 1]
+
+
 def test_unlabelled_answers_are_no_targets_that_a_gradient_flows_into():
-    system = build("few-labels", threshold=0.0, generator="none")
-    networks = system.build_networks()
     logits = tf.random.stateless_normal([16, 10], [1, 2])
+    alignment = Alignment(10)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        alignment = networks["discriminator"].alignment
-        batches = {"labelled": Batch(None, tf.zeros([8], tf.int32)), "images": Batch(None, tf.fill([16], -1))}
-        targets, trusted = system._targets(alignment, logits, batches, first_step())
-        total = tf.reduce_sum(tf.cast(targets, tf.float32)) + tf.reduce_sum(trusted)
+        targets = targets_of(logits, alignment, Batch(None, tf.fill([16], -1)))
+        total = tf.reduce_sum(tf.cast(targets, tf.float32))
     assert tape.gradient(total, logits) is None
 
 
-@pytest.mark.parametrize("prior", ["uniform", "none", "labelled", "estimated", "3,1,1,1,1,1,1,1,1,1"])
-def test_the_prior_decides_what_an_even_answer_becomes(prior):
-    system = build("few-labels", threshold=0.0, prior=prior, generator="none")
+@pytest.mark.parametrize("name", ["uniform", "none", "labelled", "estimated", "3,1,1,1,1,1,1,1,1,1"])
+def test_the_prior_decides_what_an_even_answer_becomes(name):
+    system = build("few-labels", prior=name, generator="none")
     alignment = system.build_networks()["discriminator"].alignment
     logits = tf.tile(tf.constant([[1.0] + [0.0] * 9]), [16, 1])
     batches = {"labelled": Batch(None, tf.constant([4] * 8)), "images": Batch(None, tf.fill([16], -1))}
-    targets, _ = system._targets(alignment, logits, batches, first_step())
+    prior = system._prior(alignment, batches, first_step())
+    targets = targets_of(logits, alignment, batches["images"], prior=prior)
     # all answers alike are class 0; held to even shares they say nothing; held to the labels, class 4
     expected = {"none": 0, "labelled": 4, "estimated": 4, "3,1,1,1,1,1,1,1,1,1": 0}
-    if prior in expected:
-        assert set(targets.numpy()) == {expected[prior]}
+    if name in expected:
+        assert set(targets.numpy()) == {expected[name]}
 
 
 @pytest.mark.parametrize("prior", ["1", "1,0", "1,-1", "a,b", "1,nan", "1,inf", "", "unifrm"])
@@ -185,3 +200,11 @@ def test_the_rate_falls_to_nothing_along_the_steps():
         optimizer.iterations.assign(step)
         rates.append(float(optimizer.learning_rate))
     assert rates == pytest.approx([2e-3, 1e-3, 0.0])
+
+
+def test_guesses_are_held_to_the_shares_of_the_prior():
+    labels = np.array([0, 0, 0, 1, -1, -1])
+    np.testing.assert_allclose(shares_to_guess("labelled", labels, 3), [0.75, 0.25, 0.0])
+    np.testing.assert_allclose(shares_to_guess("uniform", labels, 3), [1 / 3] * 3)
+    np.testing.assert_allclose(shares_to_guess("2,1,1", labels, 3), [0.5, 0.25, 0.25])
+    assert shares_to_guess("estimated", labels, 3) is None

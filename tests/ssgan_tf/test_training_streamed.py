@@ -74,7 +74,12 @@ def train(prepared, folder, *, memory_limit, recipe="gan", steps=12, strategy=No
 
 def numbers(batches):
     """Images and labels of every stream, as arrays."""
-    return {(name, i): value.numpy() for name, batch in batches.items() for i, value in enumerate(batch)}
+    return {
+        (name, i): value.numpy()
+        for name, batch in batches.items()
+        for i, value in enumerate(batch)
+        if value is not None
+    }
 
 
 # from the start, and from where a run that is resumed begins, beyond an epoch of either stream
