@@ -26,6 +26,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -228,7 +229,8 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
     if java is None:
         raise Missing("flink needs Java 11 or 17; there is no 'java' on the PATH")
     home = arguments.flink_home
-    if home is None or not list((home / "lib").glob("flink-dist-*.jar")):
+    version = None if home is None else flink_version(home)
+    if version is None:
         raise Missing(f"flink needs --flink-home, the folder of a distribution ({FLINK_LIBRARIES})")
     rest, rpc = free_port(), free_port()
     settings = {
@@ -295,8 +297,15 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
             cluster.fail("taskmanager")
         time.sleep(0.5)
     if arguments.jar is not None:
-        cluster.options |= {"flink_job_server_jar": str(arguments.jar), "flink_version": "1.20"}
+        cluster.options |= {"flink_job_server_jar": str(arguments.jar), "flink_version": version}
     cluster.pool()
+
+
+def flink_version(home: Path) -> str | None:
+    """The release of a Flink distribution, as 1.20, by the name of its own jar; None where there is none."""
+    jars = sorted((home / "lib").glob("flink-dist-*.jar"))
+    named = [re.fullmatch(r"flink-dist-(\d+\.\d+)\..*", path.name) for path in jars]
+    return next((found[1] for found in named if found), None)
 
 
 def overview(cluster: Cluster) -> dict[str, Any]:
