@@ -11,7 +11,8 @@
     dask        a scheduler and worker processes
     flink       a standalone cluster: a JobManager and two TaskManagers, and a pool of Python workers; wants
                 Java, --flink-home (the folder of a distribution; the package apache-flink-libraries holds
-                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, in exactly the SDK's version:
+                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, for that release of Flink and in
+                exactly the SDK's version:
                 mvn dependency:copy -DoutputDirectory=. \\
                     -Dartifact=org.apache.beam:beam-runners-flink-1.20-job-server:VERSION)
 
