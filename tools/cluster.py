@@ -11,7 +11,8 @@
     dask        a scheduler and worker processes
     flink       a standalone cluster: a JobManager and two TaskManagers, and a pool of Python workers; wants
                 Java, --flink-home (the folder of a distribution; the package apache-flink-libraries holds
-                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, in exactly the SDK's version:
+                one: SITE-PACKAGES/pyflink) and --jar (Beam's job server, for that release of Flink and in
+                exactly the SDK's version:
                 mvn dependency:copy -DoutputDirectory=. \\
                     -Dartifact=org.apache.beam:beam-runners-flink-1.20-job-server:VERSION)
 
@@ -26,6 +27,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -228,7 +230,8 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
     if java is None:
         raise Missing("flink needs Java 11 or 17; there is no 'java' on the PATH")
     home = arguments.flink_home
-    if home is None or not list((home / "lib").glob("flink-dist-*.jar")):
+    version = None if home is None else flink_version(home)
+    if version is None:
         raise Missing(f"flink needs --flink-home, the folder of a distribution ({FLINK_LIBRARIES})")
     rest, rpc = free_port(), free_port()
     settings = {
@@ -295,8 +298,15 @@ def start_flink(cluster: Cluster, arguments: argparse.Namespace) -> None:
             cluster.fail("taskmanager")
         time.sleep(0.5)
     if arguments.jar is not None:
-        cluster.options |= {"flink_job_server_jar": str(arguments.jar), "flink_version": "1.20"}
+        cluster.options |= {"flink_job_server_jar": str(arguments.jar), "flink_version": version}
     cluster.pool()
+
+
+def flink_version(home: Path) -> str | None:
+    """The release of a Flink distribution, as 1.20, by the name of its own jar; None where there is none."""
+    jars = sorted((home / "lib").glob("flink-dist-*.jar"))
+    named = [re.fullmatch(r"flink-dist-(\d+\.\d+)\..*", path.name) for path in jars]
+    return next((found[1] for found in named if found), None)
 
 
 def overview(cluster: Cluster) -> dict[str, Any]:

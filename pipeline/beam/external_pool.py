@@ -5,6 +5,8 @@
 Beam's own pool listens on all addresses and knows a worker by the name that its engine gives it. Two
 TaskManagers both call theirs "1-1": the first that is done stops the other's, in the middle of a piece. This
 one listens on loopback unless told otherwise, and tells workers of one name by who asked for them.
+Flink also waits without end for a worker that was killed before it called (seen with Beam 2.62.0, whose
+TaskManager says "Still waiting for startup of environment"): a worker that a signal ended is started again.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import threading
+import time
 from typing import Any
 
 import grpc
@@ -21,6 +24,11 @@ from apache_beam.runners.worker.worker_pool_main import (
     kill_process_gracefully,
 )
 from apache_beam.utils import thread_pool_executor
+
+# within which an engine that lost a worker at work has it stopped, and asks for another
+_NOTICED_SECONDS = 3.0
+# as often a worker is started again
+_TIMES = 3
 
 
 class Pool(BeamFnExternalWorkerPoolServicer):
@@ -37,8 +45,26 @@ class Pool(BeamFnExternalWorkerPoolServicer):
             answer = super().StartWorker(request, context)
             process = self._worker_processes.pop(request.worker_id, None)
             if process is not None:
-                self._owned[context.peer(), request.worker_id] = process
+                key = context.peer(), request.worker_id
+                self._owned[key] = process
+                after = self._look_after
+                threading.Thread(target=after, args=(key, request, process), daemon=True).start()
         return answer
+
+    def _look_after(self, key: tuple[str, str], request: Any, process: Any) -> None:
+        """Starts a worker again that was killed, unless it was to end, or ended with a code of its own."""
+        for _ in range(_TIMES):
+            if process.wait() >= 0:
+                return
+            time.sleep(_NOTICED_SECONDS)
+            with self._lock:
+                if self._owned.get(key) is not process:
+                    return
+                super().StartWorker(request, None)
+                process = self._worker_processes.pop(request.worker_id, None)
+                if process is None:
+                    return
+                self._owned[key] = process
 
     def StopWorker(self, request: Any, context: Any) -> Any:
         """Stops the worker that the same connection asked for; without one, nothing."""

@@ -439,47 +439,87 @@ def test_two_attempts_at_one_piece_leave_what_one_does(tmp_path):
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
 
 
-@pytest.mark.timeout(120)
-def test_a_pool_keeps_the_workers_of_two_that_give_them_one_name(monkeypatch):
-    """As two TaskManagers do: the one that is done first must not stop the other's worker."""
+@pytest.fixture
+def pooled(monkeypatch):
+    """A pool of workers that only sleep, or do as told: two that ask it, and the processes that it began."""
     import grpc
-    from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+    from apache_beam.portability.api import beam_fn_api_pb2_grpc
 
     from pipeline.beam import external_pool as pools
 
     begun = []
 
     class Sleeper(subprocess.Popen):
+        command = ("sleep", "60")
+
         def __init__(self, command, **keywords):
-            super().__init__(["sleep", "60"], **keywords)
+            super().__init__(Sleeper.command, **keywords)
             begun.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Sleeper)
+    monkeypatch.setattr(pools, "_NOTICED_SECONDS", 0.2)
     server, pool, port = pools.serve("127.0.0.1", 0)
     # connections of their own
     channels = [
         grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
         for _ in range(2)
     ]
-    first, second = map(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub, channels)
-    try:
-        for stub in (first, second):
-            stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1"))
-        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
-        assert [process.poll() is None for process in begun] == [False, True]
-        # again, by one that has none left
-        first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
-        assert begun[1].poll() is None
-        second.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
-        assert begun[1].poll() is not None
-    finally:
-        pool.close()
-        server.stop(0)
-        for channel in channels:
-            channel.close()
-        for process in begun:
-            process.kill()
-            process.wait()
+    yield [beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel) for channel in channels], begun, Sleeper
+    pool.close()
+    server.stop(0)
+    for channel in channels:
+        channel.close()
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+def until(true, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return true()
+
+
+@pytest.mark.timeout(120)
+def test_a_pool_starts_a_worker_again_that_was_killed_and_no_other(pooled):
+    """Flink waits without end for one that was killed before it called."""
+    from apache_beam.portability.api import beam_fn_api_pb2
+
+    (stub, _), begun, sleeper = pooled
+    stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1"))
+    begun[0].kill()
+    assert until(lambda: len(begun) == 2) and begun[1].poll() is None
+    # one that is stopped ends by a signal too
+    stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+    assert begun[1].poll() is not None
+    # one that cannot begin says so by its code, and another could not either
+    sleeper.command = ("false",)
+    stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-2"))
+    # one that is killed, and that the engine has stopped since
+    sleeper.command = ("sleep", "60")
+    stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-3"))
+    begun[3].kill()
+    stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-3"))
+    time.sleep(1)
+    assert len(begun) == 4
+
+
+@pytest.mark.timeout(120)
+def test_a_pool_keeps_the_workers_of_two_that_give_them_one_name(pooled):
+    """As two TaskManagers do: the one that is done first must not stop the other's worker."""
+    from apache_beam.portability.api import beam_fn_api_pb2
+
+    (first, second), begun, _ = pooled
+    for stub in (first, second):
+        stub.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1-1"))
+    first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+    assert [process.poll() is None for process in begun] == [False, True]
+    # again, by one that has none left
+    first.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+    assert begun[1].poll() is None
+    second.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
+    assert begun[1].poll() is not None
 
 
 # real engines
@@ -493,6 +533,17 @@ def cluster_tool():
         sys.modules["cluster"] = module
         spec.loader.exec_module(module)
     return sys.modules["cluster"]
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("flink-dist-1.19.3.jar", "1.19"), ("flink-dist-2.0.0.jar", "2.0"), ("flink-cep-1.19.3.jar", None)],
+)
+def test_a_distribution_of_flink_says_its_release(tmp_path, name, version):
+    """Beam has a job server for each; one for another than the cluster's cannot speak with it."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / name).touch()
+    assert cluster_tool().flink_version(tmp_path) == version
 
 
 @pytest.fixture
