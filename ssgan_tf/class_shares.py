@@ -23,6 +23,19 @@ def shares_of(prior: str) -> tuple[float, ...] | None:
     return tuple(number / sum(numbers) for number in numbers)
 
 
+def labelled_shares(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Shares of the classes among labels.
+
+    Args:
+        labels: int [N], -1 where there is none.
+        classes: K.
+
+    Returns:
+        float64 [K], which sum to 1; zeros where there is no label.
+    """
+    return np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+
+
 def shares_to_guess(prior: str, labels: np.ndarray, classes: int) -> np.ndarray | None:
     """The shares that a prior other than `none` gives to guesses.
 
@@ -38,7 +51,7 @@ def shares_to_guess(prior: str, labels: np.ndarray, classes: int) -> np.ndarray 
     if numbers is not None:
         return np.array(numbers)
     if prior == LABELLED:
-        return np.bincount(labels[labels >= 0], minlength=classes) / max(1, (labels >= 0).sum())
+        return labelled_shares(labels, classes)
     return None if prior == ESTIMATED else np.full(classes, 1.0 / classes)
 
 

@@ -44,6 +44,18 @@ def make_loop(recipe_name: str, batch: int | None, folder: str, guessed: bool = 
     return Loop(system, batches, make_strategy("default"), options, seed=0, folder=Path(folder))
 
 
+def timed(step: Callable[[], Any]) -> Callable[[int], float]:
+    """Runs a step n times and returns seconds."""
+
+    def run(count: int) -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            step()
+        return time.perf_counter() - start
+
+    return run
+
+
 def ours(
     recipe: str, batch: int | None, folder: str, guessed: bool = False, **settings: Any
 ) -> Callable[[int], float]:
@@ -117,13 +129,7 @@ def products(sizes: list[tuple[int, int, int, int, int, int]]) -> Callable[[int]
                 total += tf.matmul(first, second, **flags)[0, 0]
         return total
 
-    def run(count: int) -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            once().numpy()
-        return time.perf_counter() - start
-
-    return run
+    return timed(lambda: once().numpy())
 
 
 def data_only(batch: int, folder: str) -> Callable[[int], float]:
@@ -310,20 +316,14 @@ def pytorch(batch: int, compiled: bool) -> Callable[[int], float]:
             optimizer.step()
         done += 1
 
-    def run(count: int) -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            step()
-        return time.perf_counter() - start
-
-    return run
+    return timed(step)
 
 
 def few_labels_in_pytorch(compiled: bool) -> Callable[[int], float]:
     """The `few-labels` step in PyTorch."""
     from few_labels_in_pytorch import step_of_few_labels
 
-    return step_of_few_labels(compiled, *random_images())
+    return timed(step_of_few_labels(compiled, *random_images()))
 
 
 CONTENDERS: dict[str, Callable[[int, str], Callable[[int], float]]] = {

@@ -6,9 +6,9 @@ estimate is to be believed is seen from two estimates that have no label in comm
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+
+from ssgan_tf.class_shares import labelled_shares
 
 
 def halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +27,7 @@ def halves(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def estimated_shares(
-    carry: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, classes: int
+    whole: np.ndarray, first: np.ndarray, second: np.ndarray, labels: np.ndarray, classes: int
 ) -> np.ndarray:
     """Shares of the classes, between those that labels carried along the graph find and those of the labels.
 
@@ -43,21 +43,16 @@ def estimated_shares(
     (even shares 16.5 %).
 
     Args:
-        carry: finds the classes int [N] of all images from labels int [N], -1 where there is none.
-        labels: int [N].
+        whole: classes of all images that are found from all labels, int [N].
+        first, second: those that are found from either of their `halves`.
+        labels: int [N], -1 where there is none.
         classes: K.
 
     Returns:
         float64 [K], which sum to 1.
     """
-    known = labels[labels >= 0]
-    own = np.bincount(known, minlength=classes) / len(known)
-
-    def found(given: np.ndarray) -> np.ndarray:
-        return np.bincount(carry(given), minlength=classes) / len(labels)
-
-    first, second = (found(half) for half in halves(labels))
-    whole = found(labels)
-    chance = np.mean((first - second) ** 2) / 4.0
-    believed = 1.0 - min(1.0, chance / max(float(np.mean((whole - own) ** 2)), 1e-12))
-    return own + believed * (whole - own)
+    own = labelled_shares(labels, classes)
+    found, one, other = (labelled_shares(carried, classes) for carried in (whole, first, second))
+    chance = np.mean((one - other) ** 2) / 4.0
+    believed = 1.0 - min(1.0, chance / max(float(np.mean((found - own) ** 2)), 1e-12))
+    return own + believed * (found - own)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sparse
 
 from ssgan_tf.graphs.class_counts import estimated_shares, halves
 from ssgan_tf.graphs.gradient_histograms import gradient_histograms, main_components
@@ -75,16 +74,19 @@ def guess_labels(
     # texture is everywhere in photos: what they have in common tells nothing, and is taken away
     in_colour = images.shape[3] > 1
     graph = neighbour_graph(main_components(gradient_histograms(images), centred=in_colour))
+    some = poisson_scores(graph, fewer, classes)
+    scores: np.ndarray | None = None
     if shares is None:
-        shares = estimated_shares(
-            lambda given: poisson_scores(graph, given, classes).argmax(1), labels, classes
-        )
-    found, _ = _carried(graph, fewer, classes, shares)
+        scores, rest = (poisson_scores(graph, given, classes) for given in (labels, others))
+        shares = estimated_shares(scores.argmax(1), some.argmax(1), rest.argmax(1), labels, classes)
+    found, _ = balanced_cut(graph, fewer, some, shares)
     right, tried = int((found[left_out] == labels[left_out]).sum()), len(left_out)
     checked = f"of {tried} labels that were left out, {right} were found again"
     if right < MUST_BE_RIGHT * tried:
         return Guesses(none, f"no guessed labels: {checked}, fewer than three of four")
-    carried, margins = _carried(graph, labels, classes, shares)
+    if scores is None:
+        scores = poisson_scores(graph, labels, classes)
+    carried, margins = balanced_cut(graph, labels, scores, shares)
     surest = np.argsort(-margins, kind="stable")[: int(sure * count)]
     surest = surest[labels[surest] < 0]
     guessed = none.copy()
@@ -93,9 +95,3 @@ def guess_labels(
         guessed,
         f"{len(surest)} of {int((labels < 0).sum())} unlabelled images are given a guessed label ({checked})",
     )
-
-
-def _carried(
-    graph: sparse.csr_matrix, labels: np.ndarray, classes: int, shares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    return balanced_cut(graph, labels, poisson_scores(graph, labels, classes), shares)

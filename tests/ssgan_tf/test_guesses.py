@@ -152,17 +152,17 @@ def test_halves_share_no_label_and_lose_none():
 def test_an_estimate_is_believed_as_far_as_two_halves_of_the_labels_agree():
     labels = np.array([0, 0, 1, 1] + [-1] * 96)
 
-    def finding(*shares):
-        """Carries whatever labels to the next of the given shares of class 0."""
-        waiting = list(shares)
-        return lambda _: (np.arange(100) >= 100 * waiting.pop(0)).astype(int)
+    def estimate(first, second, whole):
+        """From what all labels and their halves find: so much of class 0."""
+        found = ((np.arange(100) >= 100 * share).astype(int) for share in (whole, first, second))
+        return estimated_shares(*found, labels, 2)
 
     # halves agree: as found; halves as far apart as the estimate is from the labels' shares: partly
-    np.testing.assert_allclose(estimated_shares(finding(0.7, 0.7, 0.7), labels, 2), [0.7, 0.3])
-    partly = estimated_shares(finding(0.6, 0.8, 0.7), labels, 2)
+    np.testing.assert_allclose(estimate(0.7, 0.7, 0.7), [0.7, 0.3])
+    partly = estimate(0.6, 0.8, 0.7)
     np.testing.assert_allclose(partly, 0.5 + (1 - 0.2**2 / 4 / 0.2**2) * np.array([0.2, -0.2]))
     # halves that contradict each other: as among the labels
-    np.testing.assert_allclose(estimated_shares(finding(0.1, 0.9, 0.6), labels, 2), [0.5, 0.5])
+    np.testing.assert_allclose(estimate(0.1, 0.9, 0.6), [0.5, 0.5])
 
 
 def test_classes_that_are_not_even_are_found_with_even_labels(digits):
