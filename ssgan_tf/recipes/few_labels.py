@@ -1,7 +1,7 @@
 """Few labels: guessed labels, then one answer on weak and strong views of an image.
 
 Settings:  train.recipe=few-labels
-Cost:      guesses for 60,000 images 76 s of CPU, once; a step of 28x28 images (32 labelled, 96 others in two
+Cost:      guesses for 60,000 images 72 s of CPU, once; a step of 28x28 images (32 labelled, 96 others in two
            views) 0.07 s on one core of an AMD EPYC with AVX-512.
 Expected:  MNIST, 20 labels, ten draws: 1.02 % test error (0.87 to 1.14 %), baseline 25 %; 100 labels, five
            draws: 0.96 % (0.81 to 1.14 %), baseline 4.8 %. Of photos it gave nothing: 46 % with 40 labels for
